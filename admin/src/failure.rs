@@ -1,0 +1,127 @@
+//! What keeps a command from being carried out, and what the user can do about it.
+
+use std::fmt;
+use std::io;
+
+use client::{ClientError, WithCauses};
+
+/// Every failure of a command.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The cluster could not be asked, or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No broker has the topic.
+    #[error("topic {topic} does not exist{}", DidYouMean(nearest.as_deref()))]
+    UnknownTopic {
+        /// As it was given.
+        topic: String,
+        /// The existing topic that was probably meant.
+        nearest: Option<String>,
+    },
+    /// No broker of this cluster is registered.
+    #[error("cluster {cluster} does not exist; {}", Known("clusters", known))]
+    UnknownCluster {
+        /// As it was given.
+        cluster: String,
+        /// The clusters that exist.
+        known: Vec<String>,
+    },
+    /// The topic has no queue on this broker.
+    #[error("topic {topic} has no queue on broker {broker_name}; {}", Known("brokers with queues", known))]
+    UnknownBroker {
+        /// The topic.
+        topic: String,
+        /// As it was given.
+        broker_name: String,
+        /// The brokers that have queues of the topic.
+        known: Vec<String>,
+    },
+    /// The topic has no such queue on this broker.
+    #[error("topic {topic} has no queue {queue_id} on broker {broker_name}; its queues are 0 to {last}")]
+    UnknownQueue {
+        /// The topic.
+        topic: String,
+        /// The broker.
+        broker_name: String,
+        /// As it was given.
+        queue_id: i32,
+        /// The highest queue id.
+        last: i32,
+    },
+    /// No message has the id.
+    #[error("no message has the id {id}{}", Reasons(reasons))]
+    UnknownMessage {
+        /// As it was given.
+        id: String,
+        /// What was tried, and what came of it.
+        reasons: Vec<String>,
+    },
+    /// Options that each make sense, but not together, or not here.
+    #[error("{0}")]
+    Usage(String),
+    /// The result could not be written.
+    #[error("the result could not be written")]
+    Output(#[source] io::Error),
+    /// No runtime, so nothing could be asked.
+    #[error("the runtime could not be started")]
+    Runtime(#[source] io::Error),
+}
+
+impl Failure {
+    /// The failure with its causes, and what to do about it if that is known.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let text = match self {
+            Self::Client(error) => WithCauses(error).to_string(),
+            other => WithCauses(other).to_string(),
+        };
+        match self.hint() {
+            Some(hint) => format!("{text}\n{hint}"),
+            None => text,
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(ClientError::NameServers { .. }) => {
+                Some("Is a name server running there? -n or NAMESRV_ADDR says where to look.")
+            }
+            Self::Client(ClientError::Connect { .. }) => Some(
+                "This is the address the broker registered (brokerIP1 and listenPort); it has to be reachable from here.",
+            ),
+            _ => None,
+        }
+    }
+}
+
+struct DidYouMean<'a>(Option<&'a str>);
+
+impl fmt::Display for DidYouMean<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nearest) => write!(f, "; did you mean {nearest}?"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Known<'a>(&'static str, &'a [String]);
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            [] => write!(f, "there are no {}", self.0),
+            names => write!(f, "{}: {}", self.0, names.join(", ")),
+        }
+    }
+}
+
+struct Reasons<'a>(&'a [String]);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+    }
+}

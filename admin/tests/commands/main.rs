@@ -1,0 +1,15 @@
+//! Every subcommand, from its command line to its output, against a fake cluster that answers as a live one did.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests may fail like tests do")]
+
+mod cluster;
+mod cluster_list;
+mod consume_message;
+mod delete_topic;
+mod failures;
+mod query_msg_by_id;
+mod send_message;
+mod topic_list;
+mod topic_route;
+mod topic_status;
+mod update_topic;

@@ -1,0 +1,771 @@
+//! Every property a broker knows: RocketMQ's own, so that an existing `broker.conf` starts here, and Turbopump's few.
+//!
+//! One row a property, ascending by name. A row of class [`Class::Works`] is read by `config::mod` into a field of
+//! [`BrokerConfig`](super::BrokerConfig); every other row only says why nothing reads it.
+//!
+//! Source of names, defaults and the important mark: Apache RocketMQ `BrokerConfig`, `BrokerIdentity`,
+//! `MessageStoreConfig`, `NettyServerConfig`, `NettyClientConfig`, `AuthConfig` (4.2 to 5.3), and its tiered store.
+//! A switch of something that is not there yet stands as off, whatever RocketMQ's default is: consoles show this table.
+
+use super::property::{Class, Default, Kind, Property};
+
+/// A frame is at most 16 MiB; this much of it is left for what is not body: the header with up to 32,767 bytes of
+/// message properties, each of whose separators takes six bytes in a JSON header, or a record's fixed fields.
+pub const FRAME_RESERVE_BYTES: u32 = 256 * 1024;
+/// Largest `maxMessageSize` and largest transfer of one pull: both have to fit a frame.
+pub const MESSAGE_BODY_BYTES_MAX: u32 = protocol::frame::FRAME_BYTES_MAX - FRAME_RESERVE_BYTES;
+/// More shards than a machine has processors is fine, a typing error is not.
+pub const SHARDS_MAX: u32 = 256;
+
+const TRANSFER_BYTES_MAX: i64 = MESSAGE_BODY_BYTES_MAX as i64;
+const TRANSFER_COUNT_MAX: i64 = 65_536;
+const HOUR_MS: i64 = 3_600_000;
+const LOG_CACHE_BYTES_MIN: i64 = 16 << 20;
+const LOG_CACHE_BYTES_MAX: i64 = 1 << 40;
+
+/// The row of `name`.
+pub fn find(name: &str) -> Option<&'static Property> {
+    position(name).map(|index| &PROPERTIES[index])
+}
+
+/// The index of the row of `name` in [`PROPERTIES`].
+pub(super) fn position(name: &str) -> Option<usize> {
+    PROPERTIES.binary_search_by_key(&name, |property| property.name).ok()
+}
+
+/// The known name that looks most like `name`; `None` when nothing comes near.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    const SIMILARITY_MIN: f64 = 0.5;
+    let name = name.to_lowercase();
+    PROPERTIES
+        .iter()
+        .map(|property| (strsim::normalized_damerau_levenshtein(&name, &property.name.to_lowercase()), property.name))
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+// Why a property has no meaning here.
+const ALWAYS_SO: &str = "this is always so here, or a limit of the protocol";
+const COUNTED_ANYWAY: &str = "statistics are plain counters of each shard and are always kept";
+const DELAY_ONE_PASS: &str = "delayed messages are delivered by the shard's own thread, in batches";
+const DERIVED_QUEUES: &str = "the ConsumeQueue is derived from the log and kept in this broker's own way";
+const FIXED_NAMESRV: &str = "name servers are those of namesrvAddr; it is not fetched from anywhere";
+const GONE: &str = "RocketMQ itself dropped it";
+const GROUP_COMMIT: &str = "every batch is written at once, in one group commit; there is no flush timer";
+const JAVA_HOME: &str = "this broker has no installation folder and logs to standard error";
+const NO_NETTY: &str = "sockets are served by the shard's own loop, which bounds bytes instead of calls";
+const NO_PAGE_CACHE: &str =
+    "the log is written and read by direct I/O; no page cache, memory map or heap copy is involved";
+const NO_POOL_QUEUE: &str = "requests are served as they are read; none waits in the queue of a thread pool";
+const ONE_THREAD: &str = "one thread a shard does all the work, without thread pools and locks; see shards";
+const OWN_RECOVERY: &str = "recovery always checks every checksum from the last checkpoint on";
+const OWN_RETENTION: &str = "old segments are looked for and deleted by each shard in its own rhythm";
+const RENAMED_SEGMENT: &str = "RocketMQ renamed it to mappedFileSizeCommitLog";
+const STATE_IN_LOG: &str = "topics, groups and offsets are written to the log, not to JSON files";
+const UNDER_ROOT: &str = "everything is kept below storePathRootDir, in a folder for each shard";
+
+// What is not there yet.
+const ACCESS_CONTROL: &str = "access control is not there yet";
+const BROADCAST_OFFSETS: &str = "offsets of broadcasting groups are not kept by the broker yet";
+const BROKER_SIDE_BALANCE: &str = "queues are shared out by the clients; the broker does not do it yet";
+const COMPACTION: &str = "compacted topics are not there yet";
+const CONTROLLER: &str = "the controller mode is not there yet";
+const DELAYED_SERVICE: &str = "the broker serves from its start to its stop; a delay is not there yet";
+const DLEDGER: &str = "Raft replication is not there yet";
+const FOUND_NAMESRV: &str = "name servers are not looked up elsewhere yet; list them in namesrvAddr";
+const KEY_INDEX: &str = "the index of message keys is not there yet";
+const LIGHT_QUEUES: &str = "light message queues are not there yet";
+const MESSAGE_TYPES: &str = "message types of topics and static subscriptions are not there yet";
+const METRICS: &str = "the metrics endpoint is not there yet";
+const ONE_STORE_PATH: &str = "the log has one place, storePathRootDir";
+const PARTIAL_REGISTRATION: &str = "the topic table is always registered whole";
+const POP: &str = "POP consumption is not there yet";
+const RECORD_CRC: &str = "a checksum among the message properties is not there yet; every log entry carries one";
+const REPLICATION: &str = "replication is not there yet: a shard is a master without slaves";
+const REQUEST_REPLY: &str = "request-reply is not there yet";
+const RESET_OFFSET: &str = "resetting offsets in the broker is not there yet";
+const SLOW_CONSUMERS: &str = "refusing consumers by how they read is not there yet";
+const SQL_FILTER: &str = "SQL92 filters are not there yet; tags work";
+const TIERED_STORE: &str = "tiered storage is not there yet";
+const TIMERS: &str = "timer messages are not there yet; the delay levels work";
+const TLS: &str = "TLS is not there yet";
+const TRANSACTIONS: &str = "transaction messages are not there yet";
+
+const BOOL: Kind = Kind::Bool;
+const INT: Kind = Kind::Int { min: i64::MIN, max: i64::MAX };
+const PORT: Kind = int(1, 65_535);
+const TEXT: Kind = Kind::Text;
+
+const fn int(min: i64, max: i64) -> Kind {
+    Kind::Int { min, max }
+}
+const fn clamped(min: i64, max: i64) -> Kind {
+    Kind::IntClamped { min, max }
+}
+const fn fixed(text: &'static str) -> Default {
+    Default::Fixed(text)
+}
+const fn derived(from: &'static str) -> Default {
+    Default::Derived(from)
+}
+const fn row(name: &'static str, kind: Kind, default: Default, class: Class) -> Property {
+    Property { name, kind, default, class, important: false, at_run_time: false }
+}
+const fn works(name: &'static str, kind: Kind, default: Default) -> Property {
+    row(name, kind, default, Class::Works)
+}
+const fn no_meaning(name: &'static str, kind: Kind, default: &'static str, reason: &'static str) -> Property {
+    row(name, kind, fixed(default), Class::AcceptedNoMeaning(reason))
+}
+const fn not_yet(name: &'static str, kind: Kind, default: &'static str, reason: &'static str) -> Property {
+    row(name, kind, fixed(default), Class::NotYet(reason))
+}
+const fn refused(name: &'static str, kind: Kind, default: &'static str, reason: &'static str) -> Property {
+    row(name, kind, fixed(default), Class::Refused(reason))
+}
+
+impl Property {
+    const fn important(self) -> Self {
+        Self { important: true, ..self }
+    }
+    const fn at_run_time(self) -> Self {
+        Self { at_run_time: true, ..self }
+    }
+}
+
+/// All rows, ascending by name.
+#[rustfmt::skip] // one row a line, so that the table can be read and sorted as one
+pub static PROPERTIES: &[Property] = &[
+    no_meaning("abortFile", TEXT, "", UNDER_ROOT),
+    no_meaning("accessMessageInMemoryHotRatio", INT, "26", NO_PAGE_CACHE),
+    no_meaning("accessMessageInMemoryMaxRatio", INT, "40", NO_PAGE_CACHE).important(),
+    no_meaning("accountStatsEnable", BOOL, "true", COUNTED_ANYWAY),
+    no_meaning("accountStatsPrintZeroValues", BOOL, "true", COUNTED_ANYWAY),
+    no_meaning("ackMessageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("ackThreadPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
+    not_yet("aclCacheExpiredSecond", INT, "600", ACCESS_CONTROL),
+    not_yet("aclCacheMaxNum", INT, "1000", ACCESS_CONTROL),
+    not_yet("aclCacheRefreshSecond", INT, "60", ACCESS_CONTROL),
+    refused("aclEnable", BOOL, "false", ACCESS_CONTROL).important(),
+    no_meaning("adminBrokerThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("adminBrokerThreadPoolQueueCapacity", INT, "10000", NO_POOL_QUEUE),
+    refused("allAckInSyncStateSet", BOOL, "false", REPLICATION).important(),
+    not_yet("allowRecallWhenBrokerNotWriteable", BOOL, "false", TIMERS),
+    not_yet("appendAckAsync", BOOL, "false", POP),
+    not_yet("appendCkAsync", BOOL, "false", POP),
+    not_yet("asyncLearner", BOOL, "false", REPLICATION),
+    no_meaning("asyncSendEnable", BOOL, "true", ONE_THREAD),
+    refused("authenticationEnabled", BOOL, "false", ACCESS_CONTROL),
+    not_yet("authenticationMetadataProvider", TEXT, "", ACCESS_CONTROL),
+    not_yet("authenticationProvider", TEXT, "", ACCESS_CONTROL),
+    not_yet("authenticationStrategy", TEXT, "", ACCESS_CONTROL),
+    not_yet("authenticationWhitelist", TEXT, "", ACCESS_CONTROL),
+    refused("authorizationEnabled", BOOL, "false", ACCESS_CONTROL),
+    not_yet("authorizationMetadataProvider", TEXT, "", ACCESS_CONTROL),
+    not_yet("authorizationProvider", TEXT, "", ACCESS_CONTROL),
+    not_yet("authorizationStrategy", TEXT, "", ACCESS_CONTROL),
+    not_yet("authorizationWhitelist", TEXT, "", ACCESS_CONTROL),
+    works("autoCreateSubscriptionGroup", BOOL, fixed("true")).important().at_run_time(),
+    works("autoCreateTopicEnable", BOOL, fixed("true")).important().at_run_time(),
+    no_meaning("autoDeleteUnusedStats", BOOL, "true", COUNTED_ANYWAY),
+    no_meaning("autoMessageVersionOnTopicLen", BOOL, "true", ALWAYS_SO),
+    no_meaning("batchDispatchRequestThreadPoolNums", INT, "1", ONE_THREAD),
+    works("bindAddress", Kind::IpAddress, fixed("0.0.0.0")),
+    no_meaning("bitMapLengthConsumeQueueExt", INT, "64", DERIVED_QUEUES),
+    no_meaning("bottomMostCompressionTypeForConsumeQueueStore", TEXT, "zstd", DERIVED_QUEUES),
+    not_yet("broadcastOffsetExpireMaxSecond", INT, "300", BROADCAST_OFFSETS),
+    not_yet("broadcastOffsetExpireSecond", INT, "120", BROADCAST_OFFSETS),
+    works("brokerClusterName", Kind::Name, fixed("DefaultCluster")).important(),
+    no_meaning("brokerConfigPath", TEXT, "", JAVA_HOME),
+    not_yet("brokerElectionPriority", INT, "2147483647", REPLICATION),
+    works("brokerFastFailureEnable", BOOL, fixed("true")).at_run_time(),
+    not_yet("brokerHeartbeatInterval", INT, "1000", REPLICATION),
+    works("brokerIP1", Kind::Host, derived("first IPv4 address not loopback; --standalone: 127.0.0.1")).important(),
+    works("brokerIP2", Kind::Host, derived("as brokerIP1's default")),
+    works("brokerId", int(-1, i64::MAX), fixed("0")).important(),
+    works("brokerName", Kind::Name, derived("the host name")).important(),
+    not_yet("brokerNotActiveTimeoutMillis", INT, "10000", REPLICATION),
+    works("brokerPermission", Kind::Choice(&["2", "4", "6"]), fixed("6")).at_run_time(),
+    refused("brokerRole", Kind::Choice(&["ASYNC_MASTER", "SYNC_MASTER", "SLAVE"]), "ASYNC_MASTER", REPLICATION).important(),
+    works("brokerTopicEnable", BOOL, fixed("true")),
+    no_meaning("cgColdReadThreshold", INT, "3145728", NO_PAGE_CACHE),
+    works("channelExpiredTimeout", int(10_000, HOUR_MS), fixed("120000")),
+    no_meaning("channelNotActiveInterval", INT, "60000", NO_NETTY),
+    no_meaning("checkCRCOnRecover", BOOL, "true", OWN_RECOVERY),
+    not_yet("checkSyncStateSetPeriod", INT, "5000", CONTROLLER),
+    works("cleanFileForciblyEnable", BOOL, fixed("true")).important().at_run_time(),
+    not_yet("cleanOfflineBrokerInterval", INT, "30000", REPLICATION),
+    no_meaning("cleanResourceInterval", INT, "10000", OWN_RETENTION),
+    no_meaning("cleanRocksDBDirtyCQIntervalMin", INT, "60", DERIVED_QUEUES),
+    no_meaning("cleanSwapedMapInterval", INT, "300000", NO_PAGE_CACHE),
+    not_yet("clearRetryTopicWhenDeleteTopic", BOOL, "true", POP),
+    no_meaning("clientAsyncSemaphoreValue", INT, "65535", NO_NETTY),
+    no_meaning("clientCallbackExecutorThreads", INT, "1", ONE_THREAD),
+    no_meaning("clientChannelMaxIdleTimeSeconds", INT, "120", NO_NETTY),
+    no_meaning("clientCloseSocketIfTimeout", BOOL, "true", NO_NETTY),
+    no_meaning("clientManageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("clientManagerThreadPoolQueueCapacity", INT, "1000000", NO_POOL_QUEUE),
+    no_meaning("clientOnewaySemaphoreValue", INT, "65535", NO_NETTY),
+    no_meaning("clientPooledByteBufAllocatorEnable", BOOL, "false", NO_NETTY),
+    no_meaning("clientSocketRcvBufSize", INT, "0", NO_NETTY),
+    no_meaning("clientSocketSndBufSize", INT, "0", NO_NETTY),
+    no_meaning("clientWorkerThreads", INT, "1", ONE_THREAD),
+    works("clusterTopicEnable", BOOL, fixed("true")),
+    no_meaning("coldCtrStrategyEnable", BOOL, "false", NO_PAGE_CACHE),
+    no_meaning("coldDataFlowControlEnable", BOOL, "false", NO_PAGE_CACHE),
+    no_meaning("coldDataScanEnable", BOOL, "false", NO_PAGE_CACHE),
+    no_meaning("combineAssignOffsetCQType", TEXT, "default", DERIVED_QUEUES),
+    no_meaning("combineCQEnableCheckSelf", BOOL, "false", DERIVED_QUEUES),
+    no_meaning("combineCQLoadingCQTypes", TEXT, "default;defaultRocksDB", DERIVED_QUEUES),
+    no_meaning("combineCQMaxExtraSearchCommitLogFiles", INT, "3", DERIVED_QUEUES),
+    no_meaning("combineCQPreferCQType", TEXT, "default", DERIVED_QUEUES),
+    no_meaning("commercialBaseCount", INT, "1", COUNTED_ANYWAY),
+    no_meaning("commercialBigCount", INT, "0", GONE),
+    no_meaning("commercialEnable", BOOL, "false", GONE),
+    no_meaning("commercialSizePerMsg", INT, "4096", COUNTED_ANYWAY),
+    no_meaning("commercialTimerCount", INT, "0", GONE),
+    no_meaning("commercialTransCount", INT, "0", GONE),
+    no_meaning("commitCommitLogLeastPages", INT, "4", GROUP_COMMIT),
+    no_meaning("commitCommitLogThoroughInterval", INT, "200", GROUP_COMMIT),
+    no_meaning("commitIntervalCommitLog", INT, "200", GROUP_COMMIT).important(),
+    no_meaning("commitLogForceSwapMapInterval", INT, "43200000", NO_PAGE_CACHE),
+    not_yet("commitLogRollingInterval", INT, "24", TIERED_STORE),
+    not_yet("commitLogRollingMinimumSize", INT, "16777216", TIERED_STORE),
+    no_meaning("commitLogSwapMapInterval", INT, "3600000", NO_PAGE_CACHE),
+    no_meaning("commitLogSwapMapReserveFileNum", INT, "100", NO_PAGE_CACHE),
+    not_yet("compactionCqMappedFileSize", INT, "10485760", COMPACTION),
+    not_yet("compactionMappedFileSize", INT, "104857600", COMPACTION),
+    not_yet("compactionScheduleInternal", INT, "900000", COMPACTION),
+    not_yet("compactionThreadNum", INT, "6", COMPACTION),
+    no_meaning("compatibleWithOldNameSrv", BOOL, "true", ALWAYS_SO),
+    works("compressedRegister", BOOL, fixed("false")).at_run_time(),
+    works("configBlackList", Kind::Text, fixed("configBlackList;brokerConfigPath")),
+    no_meaning("configManagerVersion", TEXT, "v1", STATE_IN_LOG),
+    no_meaning("connectTimeoutMillis", INT, "3000", NO_NETTY),
+    works("connectionsMax", int(1, 1_000_000), derived("16384; --standalone: 4096")),
+    not_yet("consumerFallbehindThreshold", INT, "17179869184", SLOW_CONSUMERS),
+    no_meaning("consumerManageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("consumerManagerThreadPoolQueueCapacity", INT, "1000000", NO_POOL_QUEUE),
+    no_meaning("consumerOffsetUpdateVersionStep", INT, "500", STATE_IN_LOG),
+    not_yet("controllerAddr", TEXT, "", CONTROLLER),
+    not_yet("controllerHeartBeatTimeoutMills", INT, "10000", CONTROLLER),
+    no_meaning("correctLogicMinOffsetForceInterval", INT, "300000", DERIVED_QUEUES),
+    no_meaning("correctLogicMinOffsetSleepInterval", INT, "1", DERIVED_QUEUES),
+    works("cpus", Kind::Cpus, derived("every processor this process may run on")).important(),
+    not_yet("dLegerGroup", TEXT, "", DLEDGER),
+    not_yet("dLegerPeers", TEXT, "", DLEDGER),
+    not_yet("dLegerSelfId", TEXT, "", DLEDGER),
+    no_meaning("dataReadAheadEnable", BOOL, "true", NO_PAGE_CACHE),
+    no_meaning("debugLockEnable", BOOL, "false", ONE_THREAD),
+    no_meaning("defaultEventExecutorGroupEnable", BOOL, "false", NO_NETTY),
+    not_yet("defaultMessageRequestMode", TEXT, "PULL", BROKER_SIDE_BALANCE),
+    not_yet("defaultPopShareQueueNum", INT, "-1", POP),
+    no_meaning("defaultQueryMaxNum", INT, "32", ALWAYS_SO),
+    works("defaultTopicQueueNums", int(1, 10_000), fixed("8")),
+    no_meaning("delayOffsetUpdateVersionStep", INT, "200", STATE_IN_LOG),
+    no_meaning("deleteCommitLogFilesInterval", INT, "100", OWN_RETENTION),
+    no_meaning("deleteConsumeQueueFilesInterval", INT, "100", OWN_RETENTION),
+    no_meaning("deleteFileBatchMax", INT, "10", OWN_RETENTION).important(),
+    works("deleteWhen", Kind::Hours, fixed("04")).important().at_run_time(),
+    no_meaning("destroyMapedFileIntervalForcibly", INT, "120000", NO_PAGE_CACHE),
+    no_meaning("disableCallbackExecutor", BOOL, "false", ONE_THREAD),
+    not_yet("disableConsumeIfConsumerReadSlowly", BOOL, "false", SLOW_CONSUMERS),
+    no_meaning("disableNettyWorkerGroup", BOOL, "false", ONE_THREAD),
+    not_yet("disappearTimeAfterStart", INT, "-1", DELAYED_SERVICE).important(),
+    no_meaning("diskFallRecorded", BOOL, "true", NO_PAGE_CACHE),
+    works("diskMaxUsedSpaceRatio", clamped(10, 95), fixed("75")).at_run_time(),
+    works("diskSpaceCleanForciblyRatio", clamped(30, 85), fixed("85")).at_run_time(),
+    works("diskSpaceWarningLevelRatio", clamped(35, 90), fixed("90")).at_run_time(),
+    no_meaning("dispatchCqCacheNum", INT, "4096", ONE_THREAD),
+    no_meaning("dispatchCqThreads", INT, "1", ONE_THREAD),
+    no_meaning("dispatchFromSenderThread", BOOL, "false", ONE_THREAD).important(),
+    no_meaning("duplicationEnable", BOOL, "false", OWN_RECOVERY),
+    no_meaning("enableAcceleratedRecovery", BOOL, "false", OWN_RECOVERY),
+    no_meaning("enableAsyncReput", BOOL, "true", ONE_THREAD),
+    not_yet("enableAutoInSyncReplicas", BOOL, "false", REPLICATION).important(),
+    not_yet("enableBatchPush", BOOL, "false", DLEDGER),
+    not_yet("enableBroadcastOffsetStore", BOOL, "false", BROADCAST_OFFSETS),
+    no_meaning("enableBuildConsumeQueueConcurrently", BOOL, "false", ONE_THREAD),
+    not_yet("enableCalcFilterBitMap", BOOL, "false", SQL_FILTER),
+    no_meaning("enableCleanExpiredOffset", BOOL, "false", STATE_IN_LOG).important(),
+    not_yet("enableCompaction", BOOL, "false", COMPACTION),
+    not_yet("enableConnectionMetrics", BOOL, "false", METRICS),
+    no_meaning("enableConsumeQueueExt", BOOL, "false", DERIVED_QUEUES),
+    refused("enableControllerMode", BOOL, "false", CONTROLLER),
+    no_meaning("enableCreateSysGroup", BOOL, "true", ALWAYS_SO),
+    refused("enableDLegerCommitLog", BOOL, "false", DLEDGER),
+    no_meaning("enableDetailStat", BOOL, "true", COUNTED_ANYWAY),
+    no_meaning("enableFastChannelEventProcess", BOOL, "false", ONE_THREAD),
+    not_yet("enableLagAndDlqMetrics", BOOL, "false", METRICS),
+    not_yet("enableLmq", BOOL, "false", LIGHT_QUEUES),
+    not_yet("enableLmqStats", BOOL, "false", LIGHT_QUEUES),
+    no_meaning("enableLogConsumeQueueRepeatedlyBuildWhenRecover", BOOL, "false", DERIVED_QUEUES),
+    not_yet("enableMessageStoreMetrics", BOOL, "false", METRICS),
+    not_yet("enableMixedMessageType", BOOL, "false", MESSAGE_TYPES),
+    not_yet("enableMultiDispatch", BOOL, "false", LIGHT_QUEUES),
+    no_meaning("enableNetWorkFlowControl", BOOL, "false", NO_NETTY),
+    not_yet("enableNotifyAfterPopOrderLockRelease", BOOL, "true", POP),
+    not_yet("enableNotifyBeforePopCalculateLag", BOOL, "true", POP),
+    not_yet("enablePopBatchAck", BOOL, "false", POP),
+    not_yet("enablePopBufferMerge", BOOL, "false", POP),
+    not_yet("enablePopLog", BOOL, "false", POP),
+    not_yet("enablePopMessageThreshold", BOOL, "false", POP),
+    not_yet("enablePopMetrics", BOOL, "false", POP),
+    not_yet("enablePropertyFilter", BOOL, "false", SQL_FILTER),
+    no_meaning("enableReconnectForGoAway", BOOL, "true", NO_NETTY),
+    no_meaning("enableRegisterProducer", BOOL, "true", ALWAYS_SO),
+    not_yet("enableRemoteEscape", BOOL, "false", REPLICATION),
+    not_yet("enableRemotingMetrics", BOOL, "false", METRICS),
+    not_yet("enableRequestMetrics", BOOL, "false", METRICS),
+    not_yet("enableRetryTopicV2", BOOL, "false", POP),
+    no_meaning("enableRocksDBLog", BOOL, "false", DERIVED_QUEUES),
+    no_meaning("enableRunningFlagsInFlush", BOOL, "false", OWN_RECOVERY).important(),
+    no_meaning("enableScheduleAsyncDeliver", BOOL, "false", DELAY_ONE_PASS),
+    no_meaning("enableScheduleMessageStats", BOOL, "true", COUNTED_ANYWAY),
+    no_meaning("enableShutdownGracefully", BOOL, "false", NO_NETTY),
+    not_yet("enableSingleTopicRegister", BOOL, "false", PARTIAL_REGISTRATION),
+    not_yet("enableSkipLongAwaitingAck", BOOL, "false", POP),
+    refused("enableSlaveActingMaster", BOOL, "false", REPLICATION),
+    no_meaning("enableSplitMetadata", BOOL, "true", STATE_IN_LOG),
+    not_yet("enableSplitRegistration", BOOL, "false", PARTIAL_REGISTRATION),
+    not_yet("enableStatsMetrics", BOOL, "false", METRICS),
+    not_yet("enableTransactionMetrics", BOOL, "false", TRANSACTIONS),
+    not_yet("enabledAppendPropCRC", BOOL, "false", RECORD_CRC),
+    no_meaning("endTransactionPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
+    no_meaning("endTransactionThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("estimateAccumulation", BOOL, "true", COUNTED_ANYWAY),
+    not_yet("expectConsumerNumUseFilter", INT, "32", SQL_FILTER),
+    no_meaning("fastFailIfNoBufferInStorePool", BOOL, "false", NO_PAGE_CACHE),
+    not_yet("fetchControllerAddrByDnsLookup", BOOL, "false", CONTROLLER),
+    not_yet("fetchNameSrvAddrByDnsLookup", BOOL, "false", FOUND_NAMESRV).important().important(),
+    refused("fetchNamesrvAddrByAddressServer", BOOL, "false", FOUND_NAMESRV).important(),
+    no_meaning("fetchNamesrvAddrInterval", INT, "10000", FIXED_NAMESRV),
+    works("fileReservedTime", int(1, i32::MAX as i64), fixed("72")).important().at_run_time(),
+    not_yet("filterDataCleanTimeSpan", INT, "86400000", SQL_FILTER),
+    no_meaning("filterServerNums", INT, "0", GONE),
+    not_yet("filterSupportRetry", BOOL, "false", SQL_FILTER),
+    no_meaning("flushCommitLogLeastPages", INT, "4", GROUP_COMMIT),
+    no_meaning("flushCommitLogThoroughInterval", INT, "10000", GROUP_COMMIT),
+    no_meaning("flushCommitLogTimed", BOOL, "true", GROUP_COMMIT).important(),
+    no_meaning("flushConsumeQueueLeastPages", INT, "2", DERIVED_QUEUES),
+    no_meaning("flushConsumeQueueThoroughInterval", INT, "60000", DERIVED_QUEUES),
+    no_meaning("flushConsumerOffsetHistoryInterval", INT, "60000", STATE_IN_LOG),
+    works("flushConsumerOffsetInterval", int(100, HOUR_MS), fixed("5000")),
+    no_meaning("flushDelayOffsetInterval", INT, "10000", STATE_IN_LOG),
+    works("flushDiskType", Kind::Choice(&["ASYNC_FLUSH", "SYNC_FLUSH"]), fixed("ASYNC_FLUSH")).important(),
+    no_meaning("flushIntervalCommitLog", INT, "500", GROUP_COMMIT).important(),
+    no_meaning("flushIntervalConsumeQueue", INT, "1000", DERIVED_QUEUES),
+    no_meaning("flushLeastPagesWhenWarmMapedFile", INT, "4096", NO_PAGE_CACHE),
+    works("forceRegister", BOOL, fixed("true")).at_run_time(),
+    not_yet("forceVerifyPropCRC", BOOL, "false", RECORD_CRC),
+    not_yet("forwardTimeout", INT, "3000", REPLICATION),
+    no_meaning("globalColdReadThreshold", INT, "104857600", NO_PAGE_CACHE),
+    not_yet("haFlowControlEnable", BOOL, "false", REPLICATION).important(),
+    not_yet("haHousekeepingInterval", INT, "20000", REPLICATION),
+    works("haListenPort", int(0, 65_535), derived("listenPort + 1")),
+    not_yet("haMasterAddress", TEXT, "", REPLICATION).important(),
+    not_yet("haMaxGapNotInSync", INT, "268435456", REPLICATION),
+    not_yet("haMaxTimeSlaveNotCatchup", INT, "15000", REPLICATION),
+    not_yet("haSendHeartbeatInterval", INT, "5000", REPLICATION),
+    no_meaning("haSlaveFallbehindMax", INT, "0", GONE),
+    not_yet("haTransferBatchSize", INT, "32768", REPLICATION),
+    no_meaning("heartbeatThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("heartbeatThreadPoolQueueCapacity", INT, "50000", NO_POOL_QUEUE),
+    no_meaning("highSpeedMode", BOOL, "false", GONE),
+    refused("inSyncReplicas", INT, "1", REPLICATION).important(),
+    not_yet("initAuthenticationUser", TEXT, "", ACCESS_CONTROL),
+    not_yet("initPopOffsetByCheckMsgInMem", BOOL, "true", POP),
+    not_yet("innerClientAuthenticationCredentials", TEXT, "", ACCESS_CONTROL),
+    no_meaning("isolateLogEnable", BOOL, "false", JAVA_HOME),
+    works("listenPort", PORT, fixed("10911")).important(),
+    no_meaning("litePullMessageEnable", BOOL, "true", ALWAYS_SO),
+    no_meaning("litePullMessageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("litePullThreadPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
+    not_yet("loadBalancePollNameServerInterval", INT, "30000", BROKER_SIDE_BALANCE),
+    no_meaning("loadBalanceProcessorThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("loadBalanceThreadPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
+    not_yet("lockInStrictMode", BOOL, "false", REPLICATION),
+    works("logCacheBytes", int(LOG_CACHE_BYTES_MIN, LOG_CACHE_BYTES_MAX), derived("256 MiB; --standalone: 64 MiB")).important(),
+    no_meaning("logicQueueForceSwapMapInterval", INT, "43200000", NO_PAGE_CACHE),
+    no_meaning("logicQueueSwapMapInterval", INT, "3600000", NO_PAGE_CACHE),
+    no_meaning("logicQueueSwapMapReserveFileNum", INT, "20", NO_PAGE_CACHE),
+    no_meaning("logicalDiskSpaceCleanForciblyThreshold", TEXT, "0.8", OWN_RETENTION),
+    works("longPollingEnable", BOOL, fixed("true")).at_run_time(),
+    no_meaning("mapedFileSizeCommitLog", INT, "0", RENAMED_SEGMENT),
+    no_meaning("mapedFileSizeConsumeQueue", INT, "0", DERIVED_QUEUES),
+    works("mappedFileSizeCommitLog", Kind::SegmentBytes, fixed("1073741824")),
+    no_meaning("mappedFileSizeConsumeQueue", INT, "6000000", DERIVED_QUEUES),
+    no_meaning("mappedFileSizeConsumeQueueExt", INT, "50331648", DERIVED_QUEUES),
+    not_yet("mappedFileSizeTimerLog", INT, "104857600", TIMERS),
+    no_meaning("mappedFileSwapEnable", BOOL, "true", NO_PAGE_CACHE),
+    no_meaning("mapperFileSizeBatchConsumeQueue", INT, "13800000", DERIVED_QUEUES),
+    no_meaning("maxAsyncPutMessageRequests", INT, "5000", ONE_THREAD),
+    no_meaning("maxBatchDeleteFilesNum", INT, "50", OWN_RETENTION),
+    no_meaning("maxChecksumRange", INT, "1073741824", OWN_RECOVERY),
+    no_meaning("maxConsumeQueueScan", INT, "20000", DERIVED_QUEUES),
+    no_meaning("maxDelayTime", INT, "0", GONE),
+    not_yet("maxErrorRateOfBloomFilter", INT, "20", SQL_FILTER),
+    no_meaning("maxFilterMessageSize", INT, "16000", GONE),
+    not_yet("maxHaTransferByteInSecond", INT, "104857600", REPLICATION),
+    not_yet("maxHashSlotNum", INT, "5000000", KEY_INDEX),
+    not_yet("maxIndexNum", INT, "20000000", KEY_INDEX),
+    not_yet("maxLmqConsumeQueueNum", INT, "20000", LIGHT_QUEUES),
+    works("maxMessageSize", int(1, MESSAGE_BODY_BYTES_MAX as i64), fixed("4194304")).at_run_time(),
+    no_meaning("maxMsgsNumBatch", INT, "64", ALWAYS_SO),
+    not_yet("maxOffsetMapSize", INT, "104857600", COMPACTION),
+    not_yet("maxPopPollingSize", INT, "100000", POP),
+    no_meaning("maxReconnectIntervalTimeSeconds", INT, "60", NO_NETTY),
+    no_meaning("maxRecoveryCommitlogFiles", INT, "30", OWN_RECOVERY),
+    not_yet("maxSlaveResendLength", INT, "268435456", REPLICATION),
+    no_meaning("maxStatsIdleTimeInMinutes", INT, "-1", COUNTED_ANYWAY),
+    no_meaning("maxTopicLength", INT, "127", ALWAYS_SO),
+    works("maxTransferBytesOnMessageInDisk", int(1, TRANSFER_BYTES_MAX), fixed("65536")).important().at_run_time(),
+    works("maxTransferBytesOnMessageInMemory", int(1, TRANSFER_BYTES_MAX), fixed("262144")).important().at_run_time(),
+    works("maxTransferCountOnMessageInDisk", int(1, TRANSFER_COUNT_MAX), fixed("8")).important().at_run_time(),
+    works("maxTransferCountOnMessageInMemory", int(1, TRANSFER_COUNT_MAX), fixed("32")).important().at_run_time(),
+    no_meaning("memTableFlushIntervalMs", INT, "3600000", DERIVED_QUEUES),
+    works("messageDelayLevel", Kind::DelayLevels, fixed("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h")),
+    not_yet("messageIndexEnable", BOOL, "false", KEY_INDEX).important(),
+    not_yet("messageIndexSafe", BOOL, "false", KEY_INDEX).important(),
+    refused("messageStorePlugIn", TEXT, "", TIERED_STORE),
+    no_meaning("metaDataHosts", TEXT, "", GONE),
+    not_yet("metricGrpcExporterIntervalInMills", INT, "60000", METRICS),
+    not_yet("metricGrpcExporterTimeOutInMills", INT, "3000", METRICS),
+    not_yet("metricLoggingExporterIntervalInMills", INT, "10000", METRICS),
+    not_yet("metricsExporterType", TEXT, "DISABLE", METRICS),
+    not_yet("metricsGrpcExporterHeader", TEXT, "", METRICS),
+    not_yet("metricsGrpcExporterTarget", TEXT, "", METRICS),
+    not_yet("metricsInDelta", BOOL, "false", METRICS),
+    not_yet("metricsLabel", TEXT, "", METRICS),
+    not_yet("metricsOtelCardinalityLimit", INT, "50000", METRICS),
+    not_yet("metricsPromExporterHost", TEXT, "", METRICS),
+    not_yet("metricsPromExporterPort", INT, "5557", METRICS),
+    not_yet("migrateAuthFromV1Enabled", BOOL, "false", ACCESS_CONTROL),
+    refused("minInSyncReplicas", INT, "1", REPLICATION).important(),
+    works("msgTraceTopicName", Kind::TopicName, fixed("RMQ_SYS_TRACE_TOPIC")).important(),
+    works("namesrvAddr", Kind::NameServers, derived("NAMESRV_ADDR; --standalone: its own name server")).important(),
+    works("namesrvListenPort", PORT, fixed("9876")),
+    no_meaning("netWorkFlowController", BOOL, "false", GONE),
+    works("notifyConsumerIdsChangedEnable", BOOL, fixed("true")).at_run_time(),
+    not_yet("objectStoreAccessKey", TEXT, "", TIERED_STORE),
+    not_yet("objectStoreBucket", TEXT, "", TIERED_STORE),
+    not_yet("objectStoreEndpoint", TEXT, "", TIERED_STORE),
+    not_yet("objectStoreSecretKey", TEXT, "", TIERED_STORE),
+    not_yet("offsetCheckInSlave", BOOL, "false", REPLICATION),
+    no_meaning("osPageCacheBusyTimeOutMills", INT, "1000", NO_PAGE_CACHE),
+    works("parkedPullsMax", int(1, 10_000_000), fixed("100000")),
+    not_yet("popCkMaxBufferSize", INT, "200000", POP),
+    not_yet("popCkOffsetMaxQueueSize", INT, "20000", POP),
+    not_yet("popCkStayBufferTime", INT, "10000", POP),
+    not_yet("popCkStayBufferTimeOut", INT, "3000", POP),
+    not_yet("popConsumerFSServiceInit", BOOL, "true", POP),
+    not_yet("popConsumerKVServiceEnable", BOOL, "false", POP),
+    not_yet("popConsumerKVServiceInit", BOOL, "false", POP),
+    not_yet("popConsumerKVServiceLog", BOOL, "false", POP),
+    not_yet("popFromRetryProbability", INT, "20", POP),
+    not_yet("popInflightMessageThreshold", INT, "10000", POP),
+    not_yet("popLongPollingForceNotifyInterval", INT, "800", POP),
+    not_yet("popPollingMapExpireTimeSeconds", INT, "600", POP),
+    not_yet("popPollingMapSize", INT, "100000", POP),
+    not_yet("popPollingSize", INT, "1024", POP),
+    not_yet("popResponseReturnActualRetryTopic", BOOL, "false", POP),
+    not_yet("popReviveMaxAttemptTimes", INT, "16", POP),
+    not_yet("popReviveMaxReturnSizePerRead", INT, "16384", POP),
+    no_meaning("preferredDirectByteBuffer", BOOL, "false", NO_NETTY),
+    not_yet("preferredLeaderId", TEXT, "", DLEDGER),
+    no_meaning("printChannelGroups", BOOL, "false", COUNTED_ANYWAY),
+    no_meaning("printChannelGroupsMinNum", INT, "5", COUNTED_ANYWAY),
+    no_meaning("processReplyMessageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("pullBatchMaxMessageCount", INT, "160", ALWAYS_SO),
+    no_meaning("pullMessageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("pullThreadPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
+    no_meaning("putConsumeQueueDataByFileChannel", BOOL, "true", NO_PAGE_CACHE),
+    no_meaning("putMessageFutureThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("putMessageTimeout", INT, "8000", GROUP_COMMIT),
+    no_meaning("putMsgIndexHightWater", INT, "600000", DERIVED_QUEUES),
+    no_meaning("putThreadPoolQueueCapacity", INT, "10000", NO_POOL_QUEUE),
+    no_meaning("queryMessageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("queryThreadPoolQueueCapacity", INT, "20000", NO_POOL_QUEUE),
+    not_yet("readAheadCacheEnable", BOOL, "true", TIERED_STORE),
+    not_yet("readAheadCacheExpireDuration", INT, "15000", TIERED_STORE),
+    not_yet("readAheadCacheSizeThresholdRate", TEXT, "0.3", TIERED_STORE),
+    not_yet("readAheadMessageCountThreshold", INT, "4096", TIERED_STORE),
+    not_yet("readAheadMessageSizeThreshold", INT, "16777216", TIERED_STORE),
+    refused("readOnlyCommitLogStorePaths", TEXT, "", ONE_STORE_PATH),
+    no_meaning("readUnCommitted", BOOL, "false", ALWAYS_SO),
+    no_meaning("realTimeNotifyConsumerChange", BOOL, "true", ALWAYS_SO),
+    no_meaning("realTimePersistRocksDBConfig", BOOL, "true", DERIVED_QUEUES),
+    not_yet("recallMessageEnable", BOOL, "false", TIMERS),
+    no_meaning("recheckReputOffsetFromCq", BOOL, "false", DERIVED_QUEUES),
+    not_yet("recordGetMessageResult", BOOL, "false", TIERED_STORE),
+    no_meaning("recoverConcurrently", BOOL, "false", ONE_THREAD).important(),
+    no_meaning("recoverThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("redeleteHangedFileInterval", INT, "120000", NO_PAGE_CACHE),
+    works("regionId", Kind::Name, fixed("DefaultRegion")).at_run_time(),
+    works("registerBrokerTimeoutMills", int(100, HOUR_MS), fixed("24000")).at_run_time(),
+    works("registerNameServerPeriod", clamped(10_000, 60_000), fixed("30000")).at_run_time(),
+    not_yet("rejectPullConsumerEnable", BOOL, "false", SLOW_CONSUMERS),
+    not_yet("rejectTransactionMessage", BOOL, "false", TRANSACTIONS).important(),
+    no_meaning("replicasPerDiskPartition", INT, "1", OWN_RETENTION),
+    no_meaning("replyThreadPoolQueueCapacity", INT, "10000", NO_POOL_QUEUE),
+    not_yet("retrieveMessageFromPopRetryTopicV1", BOOL, "true", POP),
+    not_yet("reviveAckWaitMs", INT, "180000", POP),
+    not_yet("reviveInterval", INT, "1000", POP),
+    not_yet("reviveMaxSlow", INT, "3", POP),
+    not_yet("reviveQueueNum", INT, "8", POP),
+    not_yet("reviveScanTime", INT, "10000", POP),
+    not_yet("rmqAddressServerDomain", TEXT, "", FOUND_NAMESRV),
+    not_yet("rmqAddressServerSubGroup", TEXT, "", FOUND_NAMESRV),
+    no_meaning("rocketmqHome", TEXT, "", JAVA_HOME),
+    no_meaning("rocksdbCQDoubleWriteEnable", BOOL, "false", DERIVED_QUEUES),
+    no_meaning("rocksdbCompressionType", TEXT, "lz4", DERIVED_QUEUES),
+    no_meaning("rocksdbFlushWalFrequency", INT, "1024", DERIVED_QUEUES),
+    no_meaning("rocksdbWalFileRollingThreshold", INT, "1073741824", DERIVED_QUEUES),
+    no_meaning("sampleCountThreshold", INT, "5000", NO_PAGE_CACHE),
+    no_meaning("sampleSteps", INT, "32", NO_PAGE_CACHE),
+    no_meaning("scanAvailableNameSrv", BOOL, "true", NO_NETTY),
+    no_meaning("scheduleAsyncDeliverMaxPendingLimit", INT, "2000", DELAY_ONE_PASS),
+    no_meaning("scheduleAsyncDeliverMaxResendNum2Blocked", INT, "3", DELAY_ONE_PASS),
+    no_meaning("searchBcqByCacheEnable", BOOL, "true", DERIVED_QUEUES),
+    not_yet("sendHeartbeatTimeoutMillis", INT, "1000", REPLICATION),
+    no_meaning("sendMessageThreadPoolNums", INT, "1", ONE_THREAD),
+    no_meaning("sendThreadPoolQueueCapacity", INT, "10000", NO_POOL_QUEUE),
+    no_meaning("serverAsyncSemaphoreValue", INT, "64", NO_NETTY),
+    no_meaning("serverCallbackExecutorThreads", INT, "1", ONE_THREAD),
+    works("serverChannelMaxIdleTimeSeconds", int(10, 86_400), fixed("120")),
+    not_yet("serverLoadBalancerEnable", BOOL, "false", BROKER_SIDE_BALANCE),
+    no_meaning("serverNettyWorkerGroupEnable", BOOL, "true", ONE_THREAD),
+    no_meaning("serverOnewaySemaphoreValue", INT, "256", NO_NETTY),
+    no_meaning("serverPooledByteBufAllocatorEnable", BOOL, "true", NO_NETTY),
+    no_meaning("serverSelectorThreads", INT, "1", ONE_THREAD),
+    no_meaning("serverSocketBacklog", INT, "1024", NO_NETTY),
+    no_meaning("serverSocketRcvBufSize", INT, "0", NO_NETTY),
+    no_meaning("serverSocketSndBufSize", INT, "0", NO_NETTY),
+    no_meaning("serverWorkerThreads", INT, "1", ONE_THREAD),
+    works("shards", int(1, SHARDS_MAX as i64), derived("one a processor; --standalone: at most 2")).important(),
+    works("shmRingBytes", Kind::RingBytes, fixed("16777216")).important(),
+    works("shmRingDir", Kind::Path, fixed("/dev/shm")),
+    works("shortPollingTimeMills", int(1, HOUR_MS), fixed("1000")).at_run_time(),
+    no_meaning("shutdownWaitTimeSeconds", INT, "30", NO_NETTY),
+    not_yet("skipPreOnline", BOOL, "false", REPLICATION),
+    not_yet("skipWhenCKRePutReachMaxTimes", BOOL, "false", POP),
+    not_yet("slaveReadEnable", BOOL, "false", REPLICATION),
+    not_yet("slaveTimeout", INT, "3000", REPLICATION),
+    no_meaning("socksProxyConfig", TEXT, "{}", NO_NETTY),
+    no_meaning("spinLockCollisionRetreatOptimalDegree", INT, "1000", ONE_THREAD),
+    no_meaning("splitMetadataSize", INT, "2000", STATE_IN_LOG),
+    not_yet("splitRegistrationSize", INT, "800", PARTIAL_REGISTRATION),
+    not_yet("startAcceptSendRequestTimeStamp", INT, "0", DELAYED_SERVICE),
+    no_meaning("statRocksDBCQIntervalSec", INT, "10", DERIVED_QUEUES),
+    not_yet("statefulAuthenticationCacheExpiredSecond", INT, "60", ACCESS_CONTROL),
+    not_yet("statefulAuthenticationCacheMaxNum", INT, "10000", ACCESS_CONTROL),
+    not_yet("statefulAuthorizationCacheExpiredSecond", INT, "60", ACCESS_CONTROL),
+    not_yet("statefulAuthorizationCacheMaxNum", INT, "10000", ACCESS_CONTROL),
+    no_meaning("storeCheckpoint", TEXT, "", UNDER_ROOT),
+    not_yet("storePathBrokerIdentity", TEXT, "", REPLICATION).important(),
+    row("storePathCommitLog", Kind::Path, derived("storePathRootDir/commitlog"), Class::AcceptedNoMeaning(UNDER_ROOT)).important(),
+    no_meaning("storePathConsumeQueue", TEXT, "", UNDER_ROOT),
+    not_yet("storePathDLedgerCommitLog", TEXT, "", DLEDGER).important(),
+    not_yet("storePathEpochFile", TEXT, "", REPLICATION).important(),
+    no_meaning("storePathIndex", TEXT, "", UNDER_ROOT),
+    works("storePathRootDir", Kind::Path, derived("~/store; --standalone: ~/turbopump")).important(),
+    not_yet("storeReplyMessageEnable", BOOL, "false", REQUEST_REPLY),
+    no_meaning("storeType", TEXT, "default", DERIVED_QUEUES).important(),
+    works("subscriptionExpiredTimeout", int(10_000, i64::MAX), fixed("600000")),
+    not_yet("syncBrokerMemberGroupPeriod", INT, "1000", REPLICATION),
+    not_yet("syncBrokerMetadataPeriod", INT, "5000", CONTROLLER),
+    not_yet("syncControllerMetadataPeriod", INT, "10000", CONTROLLER),
+    works("syncFlushTimeout", int(100, HOUR_MS), fixed("5000")).at_run_time(),
+    not_yet("syncFromLastFile", BOOL, "false", REPLICATION),
+    no_meaning("syncFromMinOffset", BOOL, "false", GONE),
+    not_yet("syncMasterFlushOffsetWhenStartup", BOOL, "false", REPLICATION),
+    not_yet("tieredBackendServiceProvider", TEXT, "org.apache.rocketmq.tieredstore.provider.MemoryFileSegment", TIERED_STORE),
+    not_yet("tieredMetadataServiceProvider", TEXT, "org.apache.rocketmq.tieredstore.metadata.DefaultMetadataStore", TIERED_STORE),
+    not_yet("tieredStorageLevel", TEXT, "NOT_IN_DISK", TIERED_STORE),
+    not_yet("tieredStoreCommitLogMaxSize", INT, "1073741824", TIERED_STORE),
+    not_yet("tieredStoreConsumeQueueMaxSize", INT, "104857600", TIERED_STORE),
+    not_yet("tieredStoreCrcCheckEnable", BOOL, "false", TIERED_STORE),
+    not_yet("tieredStoreDeleteFileEnable", BOOL, "true", TIERED_STORE),
+    not_yet("tieredStoreDeleteFileInterval", INT, "3600000", TIERED_STORE),
+    not_yet("tieredStoreFilePath", TEXT, "", TIERED_STORE),
+    not_yet("tieredStoreFileReservedTime", INT, "72", TIERED_STORE),
+    not_yet("tieredStoreGroupCommit", BOOL, "true", TIERED_STORE),
+    not_yet("tieredStoreGroupCommitCount", INT, "4096", TIERED_STORE),
+    not_yet("tieredStoreGroupCommitSize", INT, "4194304", TIERED_STORE),
+    not_yet("tieredStoreGroupCommitTimeout", INT, "30000", TIERED_STORE),
+    not_yet("tieredStoreIndexFileMaxHashSlotNum", INT, "5000000", TIERED_STORE),
+    not_yet("tieredStoreIndexFileMaxIndexNum", INT, "20000000", TIERED_STORE),
+    not_yet("tieredStoreMaxGroupCommitCount", INT, "10000", TIERED_STORE),
+    not_yet("tieredStoreMaxPendingLimit", INT, "10000", TIERED_STORE),
+    not_yet("timerCheckMetricsWhen", TEXT, "05", TIMERS),
+    no_meaning("timerColdDataCheckIntervalMs", INT, "60000", NO_PAGE_CACHE),
+    not_yet("timerCongestNumEachSlot", INT, "2147483647", TIMERS),
+    not_yet("timerEnableCheckMetrics", BOOL, "false", TIMERS),
+    not_yet("timerEnableDisruptor", BOOL, "false", TIMERS),
+    not_yet("timerEnableRetryUntilSuccess", BOOL, "false", TIMERS),
+    not_yet("timerFlushIntervalMs", INT, "1000", TIMERS),
+    not_yet("timerGetMessageThreadNum", INT, "3", TIMERS),
+    not_yet("timerInterceptDelayLevel", BOOL, "false", TIMERS),
+    not_yet("timerMaxDelaySec", INT, "259200", TIMERS),
+    not_yet("timerMetricSmallThreshold", INT, "1000000", TIMERS),
+    not_yet("timerPrecisionMs", INT, "1000", TIMERS),
+    not_yet("timerProgressLogIntervalMs", INT, "10000", TIMERS),
+    not_yet("timerPutMessageThreadNum", INT, "3", TIMERS),
+    not_yet("timerRollWindowSlot", INT, "172800", TIMERS),
+    not_yet("timerSkipUnknownError", BOOL, "false", TIMERS),
+    not_yet("timerStopDequeue", BOOL, "false", TIMERS),
+    not_yet("timerStopEnqueue", BOOL, "false", TIMERS),
+    not_yet("timerWarmEnable", BOOL, "false", TIMERS),
+    not_yet("timerWheelEnable", BOOL, "false", TIMERS),
+    no_meaning("topicQueueLockNum", INT, "32", ONE_THREAD),
+    not_yet("totalReplicas", INT, "1", REPLICATION).important(),
+    works("traceOn", BOOL, fixed("true")).at_run_time(),
+    works("traceTopicEnable", BOOL, fixed("false")).important(),
+    not_yet("transactionCheckInterval", INT, "30000", TRANSACTIONS).important(),
+    not_yet("transactionCheckMax", INT, "15", TRANSACTIONS).important(),
+    not_yet("transactionMetricFlushInterval", INT, "10000", TRANSACTIONS),
+    not_yet("transactionOpBatchInterval", INT, "3000", TRANSACTIONS),
+    not_yet("transactionOpMsgMaxSize", INT, "4096", TRANSACTIONS),
+    not_yet("transactionTimeOut", INT, "6000", TRANSACTIONS).important(),
+    no_meaning("transferMsgByHeap", BOOL, "true", NO_PAGE_CACHE),
+    no_meaning("transientStorePoolEnable", BOOL, "false", NO_PAGE_CACHE).important(),
+    no_meaning("transientStorePoolSize", INT, "5", NO_PAGE_CACHE),
+    no_meaning("travelCqFileNumWhenGetMessage", INT, "1", DERIVED_QUEUES),
+    no_meaning("updateNameServerAddrPeriod", INT, "120000", FIXED_NAMESRV),
+    no_meaning("useABSLock", BOOL, "false", ONE_THREAD),
+    no_meaning("useEpollNativeSelector", BOOL, "false", NO_NETTY),
+    no_meaning("usePIDColdCtrStrategy", BOOL, "true", NO_PAGE_CACHE),
+    no_meaning("useReentrantLockWhenPutMessage", BOOL, "false", ONE_THREAD),
+    not_yet("useServerSideResetOffset", BOOL, "false", RESET_OFFSET),
+    not_yet("useStaticSubscription", BOOL, "false", MESSAGE_TYPES),
+    refused("useTLS", BOOL, "false", TLS),
+    not_yet("userCacheExpiredSecond", INT, "600", ACCESS_CONTROL),
+    not_yet("userCacheMaxNum", INT, "1000", ACCESS_CONTROL),
+    not_yet("userCacheRefreshSecond", INT, "60", ACCESS_CONTROL),
+    no_meaning("validateSystemTopicWhenUpdateTopic", BOOL, "true", ALWAYS_SO),
+    no_meaning("waitTimeMillsInAckQueue", INT, "3000", NO_POOL_QUEUE),
+    no_meaning("waitTimeMillsInAdminBrokerQueue", INT, "5000", NO_POOL_QUEUE),
+    no_meaning("waitTimeMillsInHeartbeatQueue", INT, "31000", NO_POOL_QUEUE),
+    no_meaning("waitTimeMillsInLitePullQueue", INT, "5000", NO_POOL_QUEUE),
+    no_meaning("waitTimeMillsInPullQueue", INT, "5000", NO_POOL_QUEUE),
+    works("waitTimeMillsInSendQueue", int(1, HOUR_MS), fixed("200")).at_run_time(),
+    no_meaning("waitTimeMillsInTransactionQueue", INT, "3000", NO_POOL_QUEUE),
+    no_meaning("wakeCommitWhenPutMessage", BOOL, "true", GROUP_COMMIT).important(),
+    no_meaning("wakeFlushWhenPutMessage", BOOL, "false", GROUP_COMMIT).important(),
+    no_meaning("warmMapedFileEnable", BOOL, "false", NO_PAGE_CACHE),
+    no_meaning("writeBufferHighWaterMark", INT, "0", NO_NETTY),
+    no_meaning("writeBufferLowWaterMark", INT, "0", NO_NETTY),
+    no_meaning("writeWithoutMmap", BOOL, "false", NO_PAGE_CACHE).important(),
+];
+
+const _: () = assert_ascending(PROPERTIES);
+
+/// A misplaced or duplicate row does not build: the search relies on the order.
+const fn assert_ascending(rows: &[Property]) {
+    let mut at = 1;
+    while at < rows.len() {
+        assert!(is_less(rows[at - 1].name.as_bytes(), rows[at].name.as_bytes()), "rows ascend by name");
+        at += 1;
+    }
+}
+
+const fn is_less(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() {
+        if a[at] != b[at] {
+            return a[at] < b[at];
+        }
+        at += 1;
+    }
+    a.len() < b.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fixed_default_is_a_value_of_its_kind_and_reads_back() {
+        for property in PROPERTIES {
+            let Default::Fixed(text) = property.default else { continue };
+            let parsed = property.kind.parse(text);
+            let value = parsed.unwrap_or_else(|allowed| panic!("{}={text}: allowed is {allowed}", property.name));
+            assert_eq!(value.to_string(), text, "{}", property.name);
+        }
+    }
+
+    #[test]
+    fn every_row_is_found_by_its_name() {
+        for property in PROPERTIES {
+            assert!(std::ptr::eq(find(property.name).unwrap(), property), "{}", property.name);
+        }
+        assert!(find("listenport").is_none(), "names keep their case");
+    }
+
+    #[test]
+    fn only_working_properties_are_derived_or_change_at_run_time() {
+        for property in PROPERTIES {
+            let works = property.class == Class::Works;
+            let derived = matches!(property.default, Default::Derived(_));
+            assert!(works || !property.at_run_time, "{}", property.name);
+            assert!(works || !derived || property.name == "storePathCommitLog", "{}", property.name);
+        }
+    }
+
+    #[test]
+    fn every_reason_is_a_sentence_part_without_end_mark() {
+        for property in PROPERTIES {
+            let (Class::AcceptedNoMeaning(reason) | Class::NotYet(reason) | Class::Refused(reason)) = property.class
+            else {
+                continue;
+            };
+            assert!(!reason.is_empty() && !reason.ends_with('.'), "{}: {reason}", property.name);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_name_leads_to_the_one_meant() {
+        for (written, meant) in [
+            ("listenport", "listenPort"),
+            ("brokerIp1", "brokerIP1"),
+            ("flushDisktype", "flushDiskType"),
+            ("nameSrvAddr", "namesrvAddr"),
+            ("autoCreateTopicsEnable", "autoCreateTopicEnable"),
+            ("dLedgerPeers", "dLegerPeers"),
+            ("shard", "shards"),
+        ] {
+            assert_eq!(nearest(written), Some(meant), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_name_like_nothing_known_has_no_nearest() {
+        assert_eq!(nearest("zzzzzzzzzzzzzzzzzzzz"), None);
+        assert_eq!(nearest(""), None);
+    }
+
+    /// The properties that documents for users list; a broker that does not know one of them refuses their files.
+    #[test]
+    fn every_property_of_the_documented_sample_files_is_known() {
+        let documented = "brokerClusterName brokerName brokerId listenPort haListenPort bindAddress brokerIP1 brokerIP2 \
+            namesrvAddr storePathRootDir storePathCommitLog storePathConsumeQueue storePathIndex storeCheckpoint abortFile \
+            mappedFileSizeCommitLog mappedFileSizeConsumeQueue flushDiskType brokerRole deleteWhen fileReservedTime \
+            diskMaxUsedSpaceRatio maxMessageSize autoCreateTopicEnable autoCreateSubscriptionGroup defaultTopicQueueNums \
+            clusterTopicEnable brokerTopicEnable brokerPermission messageDelayLevel enablePropertyFilter traceTopicEnable \
+            msgTraceTopicName slaveReadEnable longPollingEnable shortPollingTimeMills transferMsgByHeap \
+            sendMessageThreadPoolNums pullMessageThreadPoolNums waitTimeMillsInSendQueue brokerFastFailureEnable \
+            osPageCacheBusyTimeOutMills transactionTimeOut transactionCheckMax transactionCheckInterval \
+            rejectTransactionMessage messageIndexEnable maxIndexNum maxHashSlotNum timerWheelEnable timerMaxDelaySec \
+            forceRegister compressedRegister registerNameServerPeriod registerBrokerTimeoutMills haMasterAddress \
+            haSendHeartbeatInterval haHousekeepingInterval haTransferBatchSize slaveTimeout aclEnable \
+            authenticationEnabled authorizationEnabled initAuthenticationUser innerClientAuthenticationCredentials \
+            enableControllerMode controllerAddr enableSlaveActingMaster totalReplicas inSyncReplicas minInSyncReplicas \
+            enableDLegerCommitLog dLegerGroup dLegerPeers dLegerSelfId preferredLeaderId enableBatchPush \
+            storePathDLedgerCommitLog useServerSideResetOffset lockInStrictMode configBlackList metricsExporterType \
+            metricsPromExporterPort storeType transientStorePoolEnable warmMapedFileEnable syncFlushTimeout";
+        for name in documented.split_whitespace() {
+            assert!(find(name).is_some(), "{name}");
+        }
+    }
+}

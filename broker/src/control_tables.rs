@@ -1,0 +1,102 @@
+//! The tables of a shard that survive a restart, together: what a checkpoint holds and what control records change.
+
+use crate::consumer_offsets::{ConsumerOffsets, ConsumerOffsetsSnapshot};
+use crate::control_record::ControlRecord;
+use crate::schedule_progress::ScheduleProgress;
+use crate::subscription_group_table::{GroupOptions, GroupTableSnapshot, SubscriptionGroupTable};
+use crate::topic_table::{TopicOptions, TopicTable, TopicTableSnapshot};
+
+/// Each table records its own changes. What [`ControlTables::take_records`] gives, applied in its order to tables as
+/// they were at the call before, makes them equal to these.
+#[derive(Debug)]
+pub struct ControlTables {
+    /// Topics.
+    pub topics: TopicTable,
+    /// Consumer groups.
+    pub groups: SubscriptionGroupTable,
+    /// Where groups continue.
+    pub offsets: ConsumerOffsets,
+    /// What was delivered of each delay level.
+    pub schedule: ScheduleProgress,
+}
+
+/// All tables at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct ControlTablesSnapshot {
+    /// Topics.
+    pub topics: TopicTableSnapshot,
+    /// Consumer groups.
+    pub groups: GroupTableSnapshot,
+    /// Where groups continue.
+    pub offsets: ConsumerOffsetsSnapshot,
+    /// Delay level and next queue offset, ascending by level.
+    pub schedule: Vec<(i32, i64)>,
+}
+
+impl ControlTables {
+    /// Empty tables, of a store that is used for the first time.
+    pub fn new(topics: TopicOptions, groups: GroupOptions, now_ms: i64) -> Self {
+        Self {
+            topics: TopicTable::new(topics, now_ms),
+            groups: SubscriptionGroupTable::new(groups, now_ms),
+            offsets: ConsumerOffsets::new(),
+            schedule: ScheduleProgress::new(),
+        }
+    }
+
+    /// The tables as they were when the snapshot was taken. Nothing in them counts as changed.
+    pub fn restore(topics: TopicOptions, groups: GroupOptions, snapshot: &ControlTablesSnapshot) -> Self {
+        Self {
+            topics: TopicTable::restore(topics, &snapshot.topics),
+            groups: SubscriptionGroupTable::restore(groups, &snapshot.groups),
+            offsets: ConsumerOffsets::restore(&snapshot.offsets),
+            schedule: ScheduleProgress::restore(&snapshot.schedule),
+        }
+    }
+
+    /// All that survives a restart. Changes that were not yet taken are in it too; applying their records again later
+    /// does no harm.
+    pub fn snapshot(&self) -> ControlTablesSnapshot {
+        ControlTablesSnapshot {
+            topics: self.topics.snapshot(),
+            groups: self.groups.snapshot(),
+            offsets: self.offsets.snapshot(),
+            schedule: self.schedule.snapshot(),
+        }
+    }
+
+    /// Creates the topics and groups of the system that are missing: after replay, before the first request.
+    pub fn create_system_entries(&mut self, now_ms: i64) {
+        self.topics.create_system_topics(now_ms);
+        self.groups.create_system_groups(now_ms);
+    }
+
+    /// Moves all changes since the last call to the end of `records`. The shard calls it at the end of every sweep, so
+    /// that what gathers between is bounded by one sweep's requests.
+    pub fn take_records(&mut self, records: &mut Vec<ControlRecord>) {
+        self.topics.take_records(records);
+        self.groups.take_records(records);
+        self.offsets.take_records(records);
+        self.schedule.take_records(records);
+    }
+
+    /// Replays one change. It is not recorded again.
+    pub fn apply(&mut self, record: &ControlRecord) {
+        match record {
+            ControlRecord::TopicPut(put) => self.topics.apply_put(put),
+            ControlRecord::TopicDelete(delete) => self.topics.apply_delete(delete),
+            ControlRecord::GroupPut(put) => self.groups.apply_put(put),
+            ControlRecord::GroupDelete(delete) => self.groups.apply_delete(delete),
+            ControlRecord::Offsets(changed) => self.offsets.apply_offsets(changed),
+            ControlRecord::OffsetsReplaced(replaced) => self.offsets.replace(replaced),
+            ControlRecord::OffsetReset(reset) => self.offsets.apply_reset(reset),
+            ControlRecord::OffsetResetTaken(taken) => self.offsets.apply_reset_taken(taken),
+            ControlRecord::OffsetsOfGroupRemoved(group) => _ = self.offsets.drop_group(group),
+            ControlRecord::OffsetsOfTopicRemoved(topic) => _ = self.offsets.drop_topic(topic),
+            ControlRecord::ScheduleProgressed(progressed) => self.schedule.apply(*progressed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

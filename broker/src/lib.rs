@@ -1,0 +1,41 @@
+//! The broker: what RocketMQ clients and tools ask for, on top of one store a core.
+//!
+//! Start reading at [`shard`] for a request's way, [`process`] for what a process is made of. The tables
+//! (`topic_table`, `consumers`, `parked_pulls`, …) do no I/O and know no clock; processors join them with the store.
+
+pub mod attribute_changes;
+pub mod cli;
+pub mod client_table;
+pub mod config;
+pub mod consumer_offsets;
+pub mod consumers;
+pub mod control_record;
+pub mod control_tables;
+pub mod delay_levels;
+mod delivery;
+pub mod env;
+mod group_commit;
+pub mod group_members;
+pub mod maintenance;
+pub mod parked_pulls;
+pub mod preflight;
+pub mod process;
+mod processor;
+pub mod producers;
+pub mod queue_id_check;
+pub mod queue_locks;
+pub mod real_env;
+pub mod registration;
+pub mod replay;
+mod request;
+mod retention;
+mod route_table;
+pub mod schedule_progress;
+pub mod send_properties;
+pub mod service;
+pub mod shard;
+pub mod shard_message;
+mod shard_thread;
+mod statistics;
+pub mod subscription_group_table;
+pub mod topic_table;

@@ -1,0 +1,74 @@
+//! What a shard does by the clock: held pulls whose time is up, delayed messages, offsets, syncs, checkpoints, old
+//! segments.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::delivery;
+use crate::env::Env;
+use crate::processor::{heartbeat, pull};
+use crate::shard::Shard;
+
+/// How often the clock is looked at: bounds how late a held pull or a delayed message is.
+const TICK: Duration = Duration::from_millis(50);
+/// Committed offsets reach the log this often.
+const OFFSETS_MS: i64 = 1_000;
+/// In ASYNC_FLUSH what is written is synced this often.
+const SYNC_MS: i64 = 500;
+const CLIENTS_MS: i64 = 10_000;
+const RETENTION_MS: i64 = 10_000;
+/// A checkpoint is due when the log has grown by this since the last one ...
+const CHECKPOINT_BYTES: u64 = 128 << 20;
+/// ... or has grown at all and the last one is this old.
+const CHECKPOINT_MS: i64 = 60_000;
+
+/// Tasks by the clock, on the request side of the shard.
+pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
+    let (mut offsets_ms, mut clients_ms) = (0, 0);
+    let mut woken = Vec::new();
+    loop {
+        shard.env.sleep(TICK).await;
+        let now_ms = shard.env.now_ms();
+        shard.statistics.borrow_mut().tick(now_ms);
+        shard.parked.borrow_mut().expired(now_ms, &mut woken);
+        woken.drain(..).for_each(|job| pull::run_again(&shard, job));
+        delivery::deliver_due(&shard).await;
+        if now_ms - offsets_ms >= OFFSETS_MS {
+            offsets_ms = now_ms;
+            shard.log_offsets();
+            shard.sweep_end();
+        }
+        if now_ms - clients_ms >= CLIENTS_MS {
+            clients_ms = now_ms;
+            heartbeat::expire(&shard);
+            shard.locks.borrow_mut().expire(now_ms);
+        }
+    }
+}
+
+/// Tasks by the clock that wait for the disk: requests go first.
+pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
+    let now_ms = shard.env.now_ms();
+    let (mut sync_ms, mut retention_ms, mut checkpoint_ms) = (now_ms, now_ms, now_ms);
+    loop {
+        shard.env.sleep(TICK).await;
+        let now_ms = shard.env.now_ms();
+        if now_ms - sync_ms >= SYNC_MS {
+            sync_ms = now_ms;
+            if let Err(error) = shard.store.log().sync().await {
+                tracing::error!(%error, shard = shard.identity.broker_name, "this shard takes no more messages");
+            }
+            shard.retry_next_segment().await;
+        }
+        let grown = shard.store.log().end().position - shard.store.checkpoint_position();
+        let is_old = grown > 0 && now_ms - checkpoint_ms >= CHECKPOINT_MS;
+        if grown >= CHECKPOINT_BYTES || is_old {
+            checkpoint_ms = now_ms;
+            shard.checkpoint().await;
+        }
+        if now_ms - retention_ms >= RETENTION_MS {
+            retention_ms = now_ms;
+            crate::retention::run(&shard).await;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! HEART_BEAT (34), UNREGISTER_CLIENT (35), GET_CONSUMER_LIST_BY_GROUP (38), CHECK_CLIENT_CONFIG (46), and
+//! NOTIFY_CONSUMER_IDS_CHANGED (40) to whom they concern.
+
+use std::rc::Rc;
+
+use protocol::body::{ConsumerData, HeartbeatData, MessageModel};
+use protocol::code::{RequestCode, ResponseCode};
+use protocol::command::CommandEncoder;
+use protocol::frame::HeaderEncoding;
+use protocol::header::FLAG_ONEWAY;
+use protocol::tags::TagFilter;
+use protocol::topic_name::retry_topic;
+use runtime::{CloseReason, ConnectionId};
+
+use crate::client_table::Admission;
+use crate::env::Env;
+use crate::group_members::ClientConnection;
+use crate::request::{Halt, Request};
+use crate::shard::Shard;
+
+pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let failed = |remark: String| Halt::refuse(ResponseCode::SYSTEM_ERROR, remark);
+    let heartbeat = HeartbeatData::decode(request.body).map_err(|error| failed(error.to_string()))?;
+    if !heartbeat.consumer_data_set.is_empty() {
+        shard.admit_change()?;
+    }
+    let connection = client_connection(request);
+    let now_ms = shard.env.now_ms();
+    let mut clients = shard.clients.borrow_mut();
+    let answer = clients.heartbeat(&heartbeat, &connection, now_ms, |data| admit(shard, data));
+    drop(clients);
+    notify_changes(shard);
+    let answer = answer.map_err(|error| failed(error.to_string()))?;
+    request.ticket().answer(&shard.outbox, ResponseCode::SUCCESS, None, |encoder| {
+        encoder.field("IS_SUPPORT_HEART_BEAT_V2", true).field("IS_SUB_CHANGE", answer.lists_subscriptions_next);
+    });
+    Ok(())
+}
+
+fn client_connection(request: &Request<'_>) -> ClientConnection {
+    let (language, version) = (request.header.language, request.header.version);
+    ClientConnection { id: request.peer.id.to_u64(), remote: request.peer.remote, language, version }
+}
+
+/// Makes the group and its retry topic if they are new.
+fn admit<E: Env>(shard: &Shard<E>, data: &ConsumerData) -> Admission {
+    let mut tables = shard.tables.borrow_mut();
+    let now_ms = shard.env.now_ms();
+    let Ok(config) = tables.groups.auto_create(&data.group_name, now_ms) else { return Admission::Refused };
+    let (notifies, queues) = (config.notify_consumer_ids_changed_enable, config.retry_queue_nums);
+    if queues > 0 {
+        drop(tables);
+        let ensured = super::send_back::ensure_topic(shard, &retry_topic(&data.group_name), queues);
+        if let Err(halt) = ensured {
+            tracing::warn!(
+                group = data.group_name,
+                ?halt,
+                "the group has no retry topic yet; its next heartbeat tries again"
+            );
+        }
+    }
+    let broadcasts = data.message_model == MessageModel::Broadcasting;
+    Admission::Admitted { notifies_changes: notifies && !broadcasts && shard.config.consumers.notify_ids_changed }
+}
+
+pub(crate) fn unregister<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let header = request.header;
+    let (producer, consumer) = (header.get("producerGroup"), header.get("consumerGroup"));
+    shard.clients.borrow_mut().unregister(producer, consumer, request.peer.id.to_u64());
+    notify_changes(shard);
+    request.ticket().succeed(&shard.outbox);
+    Ok(())
+}
+
+pub(crate) fn consumer_ids<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let group = request.header.require_str("consumerGroup")?;
+    match shard.clients.borrow().consumers.ids(group) {
+        Some(ids) => request.ticket().succeed_with_body(&shard.outbox, &ids.encode()),
+        None => {
+            let remark = format!("no consumer for this group, {group}");
+            return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark));
+        }
+    }
+    Ok(())
+}
+
+/// Only filters by tag are served yet; a client that asks for another kind learns it at its start.
+pub(crate) fn check_client_config<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let failed = |remark: String| Halt::refuse(ResponseCode::SYSTEM_ERROR, remark);
+    let body: serde_json::Value = serde_json::from_slice(request.body).map_err(|error| failed(error.to_string()))?;
+    let kind = body["subscriptionData"]["expressionType"].as_str().unwrap_or("TAG");
+    if !kind.is_empty() && !kind.eq_ignore_ascii_case("TAG") {
+        return Err(failed(format!("The broker does not support consumer to filter message by {kind}")));
+    }
+    request.ticket().succeed(&shard.outbox);
+    Ok(())
+}
+
+/// The filter that a group's heartbeat gave for a topic.
+pub(crate) fn subscription_filter<E: Env>(
+    shard: &Shard<E>,
+    request: &Request<'_>,
+    group: &str,
+    topic: &str,
+) -> Result<Rc<TagFilter>, Halt> {
+    let version: i64 = request.header.optional("subVersion")?.unwrap_or(0);
+    let filter = shard.clients.borrow().consumers.pull_filter(group, topic, version);
+    filter.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))
+}
+
+pub(crate) fn connection_closed<E: Env>(shard: &Shard<E>, connection: ConnectionId) {
+    shard.clients.borrow_mut().closed(connection.to_u64());
+    notify_changes(shard);
+}
+
+/// Clients that have been silent for too long are gone.
+pub(crate) fn expire<E: Env>(shard: &Shard<E>) {
+    let expired = shard.clients.borrow_mut().expire(shard.env.now_ms());
+    for connection in expired {
+        let reason = CloseReason("no heartbeat for 120 s".into());
+        shard.outbox.close(ConnectionId::from_u64(connection), reason);
+    }
+    notify_changes(shard);
+}
+
+/// Tells members whose group changed, so that they rebalance at once.
+fn notify_changes<E: Env>(shard: &Shard<E>) {
+    let changed = shard.clients.borrow_mut().consumers.take_ids_changed();
+    for change in changed {
+        let to = ConnectionId::from_u64(change.connection);
+        // A member that reads nothing is told by its own rebalance timer; the queue to it stays bounded.
+        if shard.outbox.is_congested(to) {
+            continue;
+        }
+        let opaque = shard.next_opaque.get();
+        shard.next_opaque.set(opaque.wrapping_add(1));
+        shard.outbox.with_buffer(to, |buffer| {
+            let code = RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0;
+            let mut encoder = CommandEncoder::request(buffer, HeaderEncoding::Json, code, opaque, FLAG_ONEWAY);
+            encoder.field("consumerGroup", &*change.group);
+            encoder.finish();
+        });
+    }
+}

@@ -1,0 +1,31 @@
+//! LOCK_BATCH_MQ (41) and UNLOCK_BATCH_MQ (42): one consumer of a group at a time works a queue in order.
+
+use std::rc::Rc;
+
+use protocol::body::{LockBatchRequest, LockBatchResponse};
+use protocol::code::ResponseCode;
+
+use crate::env::Env;
+use crate::request::{Halt, Request};
+use crate::shard::Shard;
+
+pub(crate) fn lock<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let body = decode(request)?;
+    let mut locks = shard.locks.borrow_mut();
+    let now_ms = shard.env.now_ms();
+    let locked = locks.lock(&body.consumer_group, &body.client_id, body.mq_set.iter(), now_ms);
+    let response = LockBatchResponse { lock_ok_mq_set: locked.into_iter().collect() };
+    request.ticket().succeed_with_body(&shard.outbox, &response.encode());
+    Ok(())
+}
+
+pub(crate) fn unlock<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let body = decode(request)?;
+    shard.locks.borrow_mut().unlock(&body.consumer_group, &body.client_id, body.mq_set.iter());
+    request.ticket().succeed(&shard.outbox);
+    Ok(())
+}
+
+fn decode(request: &Request<'_>) -> Result<LockBatchRequest, Halt> {
+    LockBatchRequest::decode(request.body).map_err(|error| Halt::refuse(ResponseCode::SYSTEM_ERROR, error.to_string()))
+}

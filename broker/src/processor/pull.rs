@@ -1,0 +1,344 @@
+//! PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361): answer at once, or hold until something arrives.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use protocol::code::ResponseCode;
+use protocol::command::CommandEncoder;
+use protocol::sys_flag::PullSysFlag;
+use protocol::tags::TagFilter;
+use storage::StorageError;
+use storage::consume_queue::{QueueIndex, UNIT_BYTES, Unit};
+
+use crate::config::TransferLimits;
+use crate::env::Env;
+use crate::parked_pulls::Pull;
+use crate::queue_id_check::check_pull_queue_id;
+use crate::request::{Halt, Request, Ticket};
+use crate::shard::Shard;
+use crate::topic_table::perm;
+
+/// Bytes of ConsumeQueue units one request looks through at least, as the reference.
+const EXAMINED_BYTES_MIN: u64 = 16_000;
+/// Longest time a pull may ask to be held.
+const SUSPEND_MS_MAX: i64 = 600_000;
+
+/// A pull that can be run again.
+pub(crate) struct PullJob {
+    ticket: Ticket,
+    queue: QueueIndex,
+    offset: i64,
+    messages_max: usize,
+    filter: Rc<TagFilter>,
+    topic_sys_flag: i32,
+    group_sys_flag: i32,
+}
+
+/// What a pull found.
+struct Outcome {
+    code: ResponseCode,
+    remark: &'static str,
+    next_offset: i64,
+}
+
+/// The records to send: physical offset and bytes.
+#[derive(Default)]
+struct Found {
+    records: Vec<(u64, u32)>,
+    bytes: usize,
+    next_offset: i64,
+}
+
+impl Found {
+    fn add(&mut self, unit: Unit) {
+        self.records.push((unit.physical_offset, unit.bytes));
+        self.bytes += unit.bytes as usize;
+    }
+
+    fn has_room(&self, unit: Unit, limits: &TransferLimits, messages_max: usize) -> bool {
+        let count = self.records.len();
+        count == 0
+            || count < messages_max.min(limits.messages_max as usize)
+                && self.bytes + unit.bytes as usize <= limits.bytes_max as usize
+    }
+}
+
+pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let header = request.header;
+    let (group, topic) = (header.require_str("consumerGroup")?, header.require_str("topic")?);
+    let queue_id: i32 = header.require("queueId")?;
+    let offset: i64 = header.require("queueOffset")?;
+    let messages_max: i32 = header.require("maxMsgNums")?;
+    let flags = PullSysFlag(header.require("sysFlag")?);
+    let (group_sys_flag, topic_sys_flag) = check(shard, request.peer.remote, group, topic, queue_id)?;
+    let filter = filter_of(shard, request, flags, group, topic)?;
+    if flags.commits_offset() {
+        let committed: i64 = header.require("commitOffset")?;
+        shard.tables.borrow_mut().offsets.commit(group, topic, queue_id, committed);
+    }
+    let queue = shard.store.queues().borrow_mut().find_or_add(topic, queue_id as u32);
+    let ticket = request.ticket();
+    let messages_max = messages_max.max(1) as usize;
+    let job = PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag };
+    let reset = shard.tables.borrow_mut().offsets.take_reset(group, topic, queue_id);
+    if let Some(next_offset) = reset {
+        let remark = "OFFSET_RESET";
+        job.answer_empty(shard, &Outcome { code: ResponseCode::PULL_OFFSET_MOVED, remark, next_offset });
+        return Ok(());
+    }
+    let suspend_ms: i64 = header.optional("suspendTimeoutMillis")?.unwrap_or(0);
+    let hold_ms = match flags.may_suspend() {
+        false => 0,
+        true if shard.config.pulls.long_polling => suspend_ms.clamp(0, SUSPEND_MS_MAX),
+        true => shard.config.pulls.short_polling.as_millis() as i64,
+    };
+    execute(shard, job, hold_ms);
+    Ok(())
+}
+
+/// A held pull whose time has come, by a message or by the clock. It is answered whatever it finds.
+pub(crate) fn run_again<E: Env>(shard: &Rc<Shard<E>>, job: PullJob) {
+    execute(shard, job, 0);
+}
+
+/// Whether the group may read the queue; its and the topic's system flags.
+fn check<E: Env>(
+    shard: &Shard<E>,
+    consumer: SocketAddr,
+    group: &str,
+    topic: &str,
+    queue_id: i32,
+) -> Result<(i32, i32), Halt> {
+    let forbidden = |remark: String| Halt::refuse(ResponseCode::NO_PERMISSION, remark);
+    if shard.config.identity.permission & perm::READ == 0 {
+        return Err(forbidden(format!("the broker[{}] pulling message is forbidden", shard.store_host.ip())));
+    }
+    let mut tables = shard.tables.borrow_mut();
+    if tables.groups.get(group).is_none() {
+        drop(tables);
+        shard.admit_change()?;
+        tables = shard.tables.borrow_mut();
+    }
+    let config = tables.groups.auto_create(group, shard.env.now_ms());
+    let config = config.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
+    if !config.consume_enable {
+        return Err(forbidden(format!("subscription group no permission, {group}")));
+    }
+    let group_sys_flag = config.group_sys_flag;
+    let config =
+        tables.topics.require(topic).map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
+    if config.perm & perm::READ == 0 {
+        return Err(forbidden(format!("the topic[{topic}] pulling message is forbidden")));
+    }
+    check_pull_queue_id(config, queue_id, consumer)
+        .map_err(|error| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string()))?;
+    Ok((group_sys_flag, config.topic_sys_flag))
+}
+
+fn filter_of<E: Env>(
+    shard: &Shard<E>,
+    request: &Request<'_>,
+    flags: PullSysFlag,
+    group: &str,
+    topic: &str,
+) -> Result<Rc<TagFilter>, Halt> {
+    if !flags.has_subscription() {
+        return super::heartbeat::subscription_filter(shard, request, group, topic);
+    }
+    let header = request.header;
+    let kind = header.get("expressionType").unwrap_or("TAG");
+    if !kind.eq_ignore_ascii_case("TAG") {
+        let remark = format!("The broker does not support consumer to filter message by {kind}");
+        return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark));
+    }
+    let expression = header.get("subscription").unwrap_or_default();
+    match TagFilter::parse(expression) {
+        Ok(filter) => Ok(Rc::new(filter)),
+        Err(error) => Err(Halt::refuse(ResponseCode::SUBSCRIPTION_PARSE_FAILED, error.to_string())),
+    }
+}
+
+fn execute<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
+    let (first, end) = range(shard, job.queue);
+    if let Some(outcome) = position_outcome(job.offset, first, end) {
+        if outcome.code == ResponseCode::PULL_NOT_FOUND && hold_ms > 0 {
+            return park(shard, job, hold_ms);
+        }
+        return job.answer_empty(shard, &outcome);
+    }
+    match collect_cached(shard, &job, end) {
+        Some(found) => job.answer_found(shard, &found),
+        None => {
+            let task_shard = shard.clone();
+            shard.env.spawn_background(async move { pull_cold(&task_shard, job).await });
+        }
+    }
+}
+
+fn range<E: Env>(shard: &Shard<E>, queue: QueueIndex) -> (i64, i64) {
+    let queues = shard.store.queues().borrow();
+    queues.get(queue).map_or((0, 0), |queue| (queue.first() as i64, queue.readable() as i64))
+}
+
+/// What an offset outside `first..end` is answered; `None` for one inside.
+fn position_outcome(offset: i64, first: i64, end: i64) -> Option<Outcome> {
+    let (moved, none) = (ResponseCode::PULL_OFFSET_MOVED, ResponseCode::PULL_NOT_FOUND);
+    let (code, remark, next_offset) = match offset {
+        0 if end == 0 => (none, "NO_MESSAGE_IN_QUEUE", 0),
+        _ if end == 0 => (moved, "NO_MATCHED_LOGIC_QUEUE", 0),
+        _ if offset < first => (moved, "OFFSET_TOO_SMALL", first),
+        _ if offset == end => (none, "OFFSET_OVERFLOW_ONE", end),
+        _ if offset > end => (moved, "OFFSET_OVERFLOW_BADLY", end),
+        _ => return None,
+    };
+    Some(Outcome { code, remark, next_offset })
+}
+
+fn park<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
+    let deadline_ms = shard.env.now_ms() + hold_ms;
+    let connection = job.ticket.connection.to_u64();
+    let (queue, offset, filter) = (job.queue, job.offset, job.filter.clone());
+    let pull = Pull { queue, connection, offset, deadline_ms, filter, payload: job };
+    let refused = shard.parked.borrow_mut().park(pull).err();
+    if let Some(full) = refused {
+        // No room to wait: it is told at once that there is nothing new.
+        execute(shard, full.pull.payload, 0);
+    }
+}
+
+fn examined_end(job: &PullJob, end: i64) -> i64 {
+    let bytes = EXAMINED_BYTES_MIN.max(UNIT_BYTES * job.messages_max as u64);
+    end.min(job.offset + (bytes / UNIT_BYTES) as i64)
+}
+
+/// What the pull gets from memory; `None` if its first message has to be read from disk.
+fn collect_cached<E: Env>(shard: &Shard<E>, job: &PullJob, end: i64) -> Option<Found> {
+    let mut found = Found { next_offset: job.offset, ..Found::default() };
+    let limits = &shard.config.pulls.from_memory;
+    let until = examined_end(job, end);
+    while found.next_offset < until {
+        let Some(unit) = shard.store.unit(job.queue, found.next_offset as u64) else { break };
+        if job.filter.matches(unit.tags_code) {
+            let is_cached = shard.store.log().with_cached(unit.physical_offset, unit.bytes as usize, |_| ()).is_some();
+            if !is_cached || !found.has_room(unit, limits, job.messages_max) {
+                break;
+            }
+            found.add(unit);
+        }
+        found.next_offset += 1;
+    }
+    (found.next_offset > job.offset).then_some(found)
+}
+
+/// As [`collect_cached`], from disk, and answers.
+async fn pull_cold<E: Env>(shard: &Rc<Shard<E>>, job: PullJob) {
+    let (_, end) = range(shard, job.queue);
+    let mut bodies = Vec::new();
+    match collect_cold(shard, &job, end, &mut bodies).await {
+        Ok(found) => job.answer_bytes(shard, &found, &bodies),
+        Err(StorageError::OutOfRange { .. }) => {
+            // Removed while it was read: the queue begins later now.
+            let (next_offset, _) = range(shard, job.queue);
+            let (code, remark) = (ResponseCode::PULL_RETRY_IMMEDIATELY, "MESSAGE_WAS_REMOVING");
+            job.answer_empty(shard, &Outcome { code, remark, next_offset });
+        }
+        Err(error) => {
+            tracing::error!(%error, shard = shard.identity.broker_name, "reading messages failed");
+            job.ticket.answer(&shard.outbox, ResponseCode::SYSTEM_ERROR, Some(&error.to_string()), |_| ());
+        }
+    }
+}
+
+async fn collect_cold<E: Env>(
+    shard: &Shard<E>,
+    job: &PullJob,
+    end: i64,
+    bodies: &mut Vec<u8>,
+) -> Result<Found, StorageError> {
+    let mut found = Found { next_offset: job.offset, ..Found::default() };
+    let limits = &shard.config.pulls.from_disk;
+    let until = examined_end(job, end);
+    while found.next_offset < until {
+        let unit = shard.store.read_unit(job.queue, found.next_offset as u64).await?;
+        if job.filter.matches(unit.tags_code) {
+            if !found.has_room(unit, limits, job.messages_max) {
+                break;
+            }
+            let append = |record: &[u8]| bodies.extend_from_slice(record);
+            shard.store.read_record(unit.physical_offset, unit.bytes as usize, append).await?;
+            found.add(unit);
+        }
+        found.next_offset += 1;
+    }
+    Ok(found)
+}
+
+impl PullJob {
+    fn answer_found<E: Env>(&self, shard: &Shard<E>, found: &Found) {
+        let log = shard.store.log();
+        self.answer(shard, found, |buffer| {
+            for (position, bytes) in &found.records {
+                let copied = log.with_cached(*position, *bytes as usize, |record| buffer.extend_from_slice(record));
+                assert!(copied.is_some(), "what was in memory in this turn still is");
+            }
+        });
+    }
+
+    fn answer_bytes<E: Env>(&self, shard: &Shard<E>, found: &Found, bodies: &[u8]) {
+        self.answer(shard, found, |buffer| buffer.extend_from_slice(bodies));
+    }
+
+    fn answer<E: Env>(&self, shard: &Shard<E>, found: &Found, body: impl FnOnce(&mut Vec<u8>)) {
+        if found.records.is_empty() {
+            let (code, remark) = (ResponseCode::PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE");
+            return self.answer_empty(shard, &Outcome { code, remark, next_offset: found.next_offset });
+        }
+        shard.statistics.borrow_mut().get_found(found.records.len() as u64);
+        let (code, remark) = (ResponseCode::SUCCESS, "FOUND");
+        let outcome = Outcome { code, remark, next_offset: found.next_offset };
+        shard.outbox.with_buffer(self.ticket.connection, |buffer| {
+            self.encode(shard, &outcome, buffer).finish_with_body_bytes(found.bytes);
+            let before = buffer.len();
+            body(buffer);
+            assert_eq!(buffer.len() - before, found.bytes);
+        });
+    }
+
+    fn answer_empty<E: Env>(&self, shard: &Shard<E>, outcome: &Outcome) {
+        shard.statistics.borrow_mut().get_miss();
+        shard.outbox.with_buffer(self.ticket.connection, |buffer| self.encode(shard, outcome, buffer).finish());
+    }
+
+    fn encode<'a, E: Env>(&self, shard: &Shard<E>, outcome: &Outcome, buffer: &'a mut Vec<u8>) -> CommandEncoder<'a> {
+        let (first, end) = range(shard, self.queue);
+        let Ticket { encoding, opaque, .. } = self.ticket;
+        let mut encoder = CommandEncoder::response(buffer, encoding, outcome.code.0, opaque, Some(outcome.remark));
+        encoder
+            .field("suggestWhichBrokerId", 0)
+            .field("nextBeginOffset", outcome.next_offset)
+            .field("minOffset", first)
+            .field("maxOffset", end)
+            .field("topicSysFlag", self.topic_sys_flag)
+            .field("groupSysFlag", self.group_sys_flag);
+        encoder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// behaviour.md §8, the table of offsets.
+    #[test]
+    fn offsets_outside_the_queue_are_answered_as_clients_expect() {
+        let outcome = |offset, first, end| position_outcome(offset, first, end).map(|o| (o.code.0, o.next_offset));
+        assert_eq!(outcome(0, 0, 0), Some((19, 0)));
+        assert_eq!(outcome(5, 0, 0), Some((21, 0)));
+        assert_eq!(outcome(3, 4, 9), Some((21, 4)));
+        assert_eq!(outcome(-1, 0, 9), Some((21, 0)));
+        assert_eq!(outcome(9, 4, 9), Some((19, 9)));
+        assert_eq!(outcome(10, 4, 9), Some((21, 9)));
+        assert_eq!(outcome(4, 4, 9), None);
+        assert_eq!(outcome(8, 4, 9), None);
+    }
+}

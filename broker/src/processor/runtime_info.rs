@@ -1,0 +1,119 @@
+//! GET_BROKER_RUNTIME_INFO (28) and GET_BROKER_CONFIG (26).
+
+use std::rc::Rc;
+
+use protocol::body::KvTable;
+use protocol::code::ResponseCode;
+use protocol::topic_name::SCHEDULE_TOPIC;
+
+use crate::delay_levels::queue_id_of_level;
+use crate::env::Env;
+use crate::request::{Halt, Request};
+use crate::shard::Shard;
+
+/// The release whose behaviour clients and tools are to expect.
+const VERSION_TEXT: &str = "V5_5_0";
+
+/// The table of behaviour.md §17. Thread pools, page cache and timer wheel are not there; their keys are, since tools
+/// fail on a missing one, and say 0.
+pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let mut kv = KvTable::default();
+    let mut set = |key: &str, value: String| {
+        kv.table.insert(key.to_owned(), value);
+    };
+    let now_ms = shard.env.now_ms();
+    let statistics = shard.statistics.borrow();
+    let totals = statistics.totals();
+    set("brokerVersionDesc", VERSION_TEXT.to_owned());
+    set("brokerActive", "true".to_owned());
+    set("bootTimestamp", statistics.started_ms().to_string());
+    set("runtime", run_time(now_ms - statistics.started_ms()));
+    set("putTps", statistics.rates(now_ms, |totals| totals.put));
+    set("getFoundTps", statistics.rates(now_ms, |totals| totals.get_found));
+    set("getMissTps", statistics.rates(now_ms, |totals| totals.get_miss));
+    set("getTotalTps", statistics.rates(now_ms, |totals| totals.get_found + totals.get_miss));
+    // Consoles of 4.x read the old spelling.
+    set("getTransferredTps", statistics.rates(now_ms, |totals| totals.transferred));
+    set("getTransferedTps", statistics.rates(now_ms, |totals| totals.transferred));
+    set("msgPutTotalTodayNow", totals.put.to_string());
+    set("msgGetTotalTodayNow", totals.transferred.to_string());
+    set("putMessageTimesTotal", totals.put.to_string());
+    set("putMessageSizeTotal", totals.put_bytes.to_string());
+    set("putMessageAverageSize", (totals.put_bytes as f64 / totals.put.max(1) as f64).to_string());
+    set("putMessageFailedTimes", totals.put_failed.to_string());
+    let log = shard.store.log();
+    set("commitLogMinOffset", log.first().to_string());
+    set("commitLogMaxOffset", log.end().position.to_string());
+    set("remainHowManyDataToFlush", format!("{} B", log.waiting_bytes()));
+    for (level, _) in shard.config.topics.delay_levels.iter() {
+        let next = shard.tables.borrow().schedule.next_offset(level);
+        let queues = shard.store.queues().borrow();
+        let queue = queues.find(SCHEDULE_TOPIC, queue_id_of_level(level) as u32);
+        if let Some(queue) = queue.and_then(|queue| queues.get(queue)) {
+            set(&format!("scheduleMessageOffset_{level}"), format!("{next},{}", queue.readable()));
+        }
+    }
+    let (used_ratio, capacity) = disk(&shard.config.store.root);
+    set("commitLogDiskRatio", used_ratio.clone());
+    set("consumeQueueDiskRatio", used_ratio);
+    set("commitLogDirCapacity", capacity);
+    for key in ZERO_KEYS {
+        set(key, "0".to_owned());
+    }
+    for pool in ["send", "pull", "litePull", "query", "ack"] {
+        for what in ["QueueSize", "QueueCapacity", "QueueHeadWaitTimeMills"] {
+            set(&format!("{pool}ThreadPool{what}"), "0".to_owned());
+        }
+    }
+    set("timerEnqueueTps", "0.0".to_owned());
+    set("timerDequeueTps", "0.0".to_owned());
+    drop(statistics);
+    request.ticket().succeed_with_body(&shard.outbox, &kv.encode());
+    Ok(())
+}
+
+const ZERO_KEYS: &[&str] = &[
+    "msgPutTotalYesterdayMorning",
+    "msgPutTotalTodayMorning",
+    "msgGetTotalYesterdayMorning",
+    "msgGetTotalTodayMorning",
+    "putMessageEntireTimeMax",
+    "getMessageEntireTimeMax",
+    "dispatchMaxBuffer",
+    "dispatchBehindBytes",
+    "pageCacheLockTimeMills",
+    "earliestMessageTimeStamp",
+    "startAcceptSendRequestTimeStamp",
+    "timerReadBehind",
+    "timerOffsetBehind",
+    "timerCongestNum",
+    "remainTransientStoreBufferNumbs",
+    "EndTransactionQueueSize",
+    "EndTransactionThreadPoolQueueCapacity",
+];
+
+fn run_time(elapsed_ms: i64) -> String {
+    let seconds = elapsed_ms / 1000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    format!("[ {days} days, {hours} hours, {minutes} minutes, {} seconds ]", seconds % 60)
+}
+
+/// Share of the store's disk in use, and its capacity as text.
+fn disk(path: &std::path::Path) -> (String, String) {
+    let Ok(stat) = rustix::fs::statvfs(path) else { return ("-1".to_owned(), String::new()) };
+    let gib = |blocks: u64| (blocks * stat.f_frsize) as f64 / (1u64 << 30) as f64;
+    let used = 1.0 - stat.f_bavail as f64 / stat.f_blocks.max(1) as f64;
+    let capacity = format!("Total : {:.1} GiB, Free : {:.1} GiB.", gib(stat.f_blocks), gib(stat.f_bavail));
+    (format!("{used:.2}"), capacity)
+}
+
+/// GET_BROKER_CONFIG (26).
+pub(crate) fn config<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let text = shard.config.format_properties();
+    let version = shard.tables.borrow().topics.version();
+    let fields = |encoder: &mut protocol::command::CommandEncoder<'_>| {
+        encoder.field("version", String::from_utf8_lossy(&version.encode()).as_ref());
+    };
+    request.ticket().answer_with_body(&shard.outbox, ResponseCode::SUCCESS, None, fields, text.as_bytes());
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320).
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use protocol::batch;
+use protocol::code::{RequestCode, ResponseCode};
+use protocol::command::CommandEncoder;
+use protocol::message_id::OffsetMessageId;
+use protocol::record::{PROPERTIES_BYTES_MAX, RecordFields};
+use protocol::send::SendRequest;
+use protocol::sys_flag::MessageSysFlag;
+use protocol::topic_name::{self, SCHEDULE_TOPIC};
+use storage::store::Appended;
+
+use crate::delay_levels::queue_id_of_level;
+use crate::env::Env;
+use crate::queue_id_check::send_queue_id;
+use crate::request::{Halt, Refusal, Request, Ticket};
+use crate::send_properties::{
+    SendProperties, append_send_properties, make_dead_letter, make_delayed, retry_send_is_dead,
+};
+use crate::shard::Shard;
+
+/// Messages of one batch: what the answer can list and one entry should hold.
+const BATCH_MESSAGES_MAX: usize = 32_768;
+/// Clients of an older version say nothing about how often they retry.
+const MAX_RECONSUME_TIMES_VERSION: i32 = 121;
+/// Refusals by the checks of a send carry what every send answer carries.
+const REFUSAL_FIELDS: &[(&str, &str)] = &[("MSG_REGION", "DefaultRegion"), ("TRACE_ON", "true")];
+
+/// Where a message goes: not always where it was sent.
+struct Target<'a> {
+    topic: &'a str,
+    queue_id: i32,
+}
+
+pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
+    let send = SendRequest::from_header(request.header, RequestCode(request.header.code))?;
+    let result = if send.batch { store_batch(shard, request, &send) } else { store_single(shard, request, &send) };
+    match result {
+        Err(Halt::Refuse(refusal)) => {
+            shard.statistics.borrow_mut().put_failed();
+            let has_fields = refusal.code != ResponseCode::SYSTEM_ERROR;
+            let fields = if has_fields { REFUSAL_FIELDS } else { refusal.fields };
+            Err(Halt::Refuse(Refusal { fields, ..refusal }))
+        }
+        result => result,
+    }
+}
+
+fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendRequest<'_>) -> Result<(), Halt> {
+    let body = request.body;
+    check_body(shard, send, body.len())?;
+    let queue_id = queue_of(shard, request, send)?;
+    let mut scratch = shard.scratch.borrow_mut();
+    let scratch = &mut *scratch;
+    let stored = &mut scratch.properties;
+    stored.clear();
+    let now_ms = shard.env.now_ms();
+    let new_id = |out: &mut Vec<u8>| {
+        out.extend_from_slice(shard.unique_ids.borrow_mut().next_id(now_ms).as_str().as_bytes());
+    };
+    let illegal = |error: &dyn std::fmt::Display| Halt::refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string());
+    let mut seen =
+        append_send_properties(send.properties, &shard.broker_properties, new_id, stored).map_err(|e| illegal(&e))?;
+    if seen.is_half_message(send.reconsume_times) {
+        let remark =
+            "the broker does not take transaction messages yet: send them without a transaction, or to another broker";
+        return Err(Halt::refuse(ResponseCode::NO_PERMISSION, remark));
+    }
+    if seen.timer.is_some() {
+        return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, "timerWheelEnable is false: use a delay level instead"));
+    }
+    let mut reconsume_times = send.reconsume_times;
+    let dead_letter_topic;
+    let mut target = Target { topic: send.topic, queue_id };
+    let levels = &shard.config.topics.delay_levels;
+    if let Some(group) = dead_retry(shard, request, send)? {
+        dead_letter_topic = topic_name::dlq_topic(group);
+        super::send_back::ensure_topic(shard, &dead_letter_topic, 1)?;
+        seen = make_dead_letter(stored, 0).map_err(|error| illegal(&error))?;
+        target = Target { topic: &dead_letter_topic, queue_id: 0 };
+    } else if let Some(level) = levels.clamp(seen.delay_level) {
+        seen = make_delayed(stored, 0, level, send.topic, queue_id).map_err(|error| illegal(&error))?;
+        target = Target { topic: SCHEDULE_TOPIC, queue_id: queue_id_of_level(level) };
+    }
+    if !topic_name::is_retry_topic(send.topic) {
+        reconsume_times = reconsume_times.max(0);
+    }
+    let tags_code = match levels.clamp(seen.delay_level) {
+        Some(level) if target.topic == SCHEDULE_TOPIC => now_ms + levels.delay_ms(level),
+        _ => seen.tags_code,
+    };
+    let mut record = [RecordFields {
+        queue_id: target.queue_id,
+        flag: send.flag,
+        queue_offset: 0,
+        physical_offset: 0,
+        sys_flag: send.sys_flag & !MessageSysFlag::TRANSACTION_MASK,
+        born_timestamp: send.born_timestamp,
+        born_host: request.peer.remote,
+        store_timestamp: now_ms,
+        store_host: shard.store_host,
+        reconsume_times,
+        prepared_transaction_offset: 0,
+        body,
+        topic: target.topic,
+        properties: &*stored,
+    }];
+    let appended = shard.append(target.topic, target.queue_id, &mut record, |_| tags_code, &[])?;
+    let unique_key = unique_key(&seen, stored);
+    let ids = &mut scratch.text;
+    ids.clear();
+    write_message_id(ids, shard, appended.physical_offset);
+    answer(shard, request.ticket(), &seen, queue_id, appended, ids, unique_key);
+    Ok(())
+}
+
+fn answer<E: Env>(
+    shard: &Shard<E>,
+    ticket: Ticket,
+    seen: &SendProperties,
+    queue_id: i32,
+    appended: Appended,
+    ids: &str,
+    transaction_id: Option<&str>,
+) {
+    let encode = |buffer: &mut Vec<u8>| {
+        let mut encoder =
+            CommandEncoder::response(buffer, ticket.encoding, ResponseCode::SUCCESS.0, ticket.opaque, None);
+        encoder.field("msgId", ids).field("queueId", queue_id).field("queueOffset", appended.queue_offset);
+        encoder.optional_field("transactionId", transaction_id);
+        encoder.field("MSG_REGION", shard.config.identity.region_id.as_str());
+        encoder.field("TRACE_ON", shard.config.identity.trace_on);
+        encoder.finish();
+    };
+    if seen.waits_until_stored {
+        shard.answer_when_safe(ticket, encode);
+    } else if !ticket.is_oneway {
+        shard.outbox.with_buffer(ticket.connection, encode);
+    }
+}
+
+fn store_batch<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendRequest<'_>) -> Result<(), Halt> {
+    check_body(shard, send, request.body.len())?;
+    let illegal = |remark: String| Halt::refuse(ResponseCode::MESSAGE_ILLEGAL, remark);
+    if topic_name::is_retry_topic(send.topic) {
+        return Err(illegal(format!("batch request does not support retry group {}", send.topic)));
+    }
+    if send.topic.len() > i8::MAX as usize {
+        return Err(illegal(format!("message topic length over range {}", send.topic.len())));
+    }
+    let queue_id = queue_of(shard, request, send)?;
+    let now_ms = shard.env.now_ms();
+    let mut records = Vec::new();
+    let mut tags = Vec::new();
+    for item in batch::iterate(request.body) {
+        let item = item.map_err(|error| illegal(error.to_string()))?;
+        if records.len() == BATCH_MESSAGES_MAX {
+            return Err(illegal(format!("a batch holds at most {BATCH_MESSAGES_MAX} messages")));
+        }
+        let seen = SendProperties::scan(item.properties, 0).map_err(|error| illegal(error.to_string()))?;
+        tags.push(seen.tags_code);
+        records.push(RecordFields {
+            queue_id,
+            flag: item.flag,
+            queue_offset: 0,
+            physical_offset: 0,
+            sys_flag: send.sys_flag & !MessageSysFlag::TRANSACTION_MASK,
+            born_timestamp: send.born_timestamp,
+            born_host: request.peer.remote,
+            store_timestamp: now_ms,
+            store_host: shard.store_host,
+            reconsume_times: send.reconsume_times,
+            prepared_transaction_offset: 0,
+            body: item.body,
+            topic: send.topic,
+            properties: item.properties,
+        });
+    }
+    if records.is_empty() {
+        return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, "the batch holds no message"));
+    }
+    let appended = shard.append(send.topic, queue_id, &mut records, |number| tags[number], &[])?;
+    let mut ids = String::with_capacity(records.len() * 33);
+    for record in &records {
+        if !ids.is_empty() {
+            ids.push(',');
+        }
+        write_message_id(&mut ids, shard, record.physical_offset as u64);
+    }
+    let outer = SendProperties::scan(send.properties.as_bytes(), 0).map_err(|error| illegal(error.to_string()))?;
+    let transaction_id = unique_key(&outer, send.properties.as_bytes());
+    answer(shard, request.ticket(), &outer, queue_id, appended, &ids, transaction_id);
+    Ok(())
+}
+
+fn check_body<E: Env>(shard: &Shard<E>, send: &SendRequest<'_>, bytes: usize) -> Result<(), Halt> {
+    let bytes_max = shard.config.sends.body_bytes_max as usize;
+    if bytes == 0 {
+        return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, "the message body is empty"));
+    }
+    if bytes > bytes_max {
+        let remark = format!("the message body has {bytes} bytes, maxMessageSize is {bytes_max}");
+        let code = if send.batch { ResponseCode::SYSTEM_ERROR } else { ResponseCode::MESSAGE_ILLEGAL };
+        return Err(Halt::refuse(code, remark));
+    }
+    if send.properties.len() > PROPERTIES_BYTES_MAX {
+        let remark = format!("message properties length over range {}", send.properties.len());
+        return Err(Halt::refuse(ResponseCode::MESSAGE_ILLEGAL, remark));
+    }
+    Ok(())
+}
+
+/// Checks topic and queue of a send, making the topic if that is how it should come to be.
+fn queue_of<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendRequest<'_>) -> Result<i32, Halt> {
+    let mut tables = shard.tables.borrow_mut();
+    let known = tables.topics.get(send.topic).is_some();
+    if !known || topic_name::is_send_forbidden(send.topic) {
+        tables.topics.check_send(send.topic).map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
+    }
+    if !known {
+        drop(tables);
+        shard.admit_change()?;
+        tables = shard.tables.borrow_mut();
+        let (default_topic, queues) = (send.default_topic, send.default_topic_queue_nums);
+        let created = tables.topics.auto_create(send.topic, default_topic, queues, shard.env.now_ms());
+        let config = created.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
+        shard.tell_siblings(config);
+    }
+    let Some(config) = tables.topics.get(send.topic) else { unreachable!("known or just created") };
+    let random = if send.queue_id < 0 { shard.env.random_below(u32::MAX) } else { 0 };
+    send_queue_id(config, send.queue_id, random, request.peer.remote)
+        .map_err(|error| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string()))
+}
+
+/// The group of a retry that a client sent by itself and that is not to be tried again.
+fn dead_retry<'a, E: Env>(
+    shard: &Shard<E>,
+    request: &Request<'_>,
+    send: &SendRequest<'a>,
+) -> Result<Option<&'a str>, Halt> {
+    let Some(group) = topic_name::retry_group(send.topic) else { return Ok(None) };
+    let now_ms = shard.env.now_ms();
+    let mut tables = shard.tables.borrow_mut();
+    let config = tables.groups.auto_create(group, now_ms);
+    let config = config.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
+    let asked = send.max_reconsume_times.filter(|_| request.header.version >= MAX_RECONSUME_TIMES_VERSION);
+    let reconsume_times_max = asked.unwrap_or(config.retry_max_times);
+    let holds_locks = shard.locks.borrow().any_alive(group, now_ms);
+    Ok(retry_send_is_dead(send.reconsume_times, reconsume_times_max, holds_locks).then_some(group))
+}
+
+fn unique_key<'a>(seen: &SendProperties, properties: &'a [u8]) -> Option<&'a str> {
+    let range = seen.unique_key.clone()?;
+    std::str::from_utf8(properties.get(range)?).ok()
+}
+
+fn write_message_id<E: Env>(out: &mut String, shard: &Shard<E>, physical_offset: u64) {
+    let id = OffsetMessageId { store_host: shard.store_host, physical_offset: physical_offset as i64 };
+    // Writing to a String does not fail.
+    let _ = write!(out, "{id}");
+}

@@ -1,0 +1,71 @@
+//! What the broker makes of its log at start.
+
+use protocol::record::RecordView;
+use protocol::topic_name::SCHEDULE_TOPIC;
+use storage::consume_queue::ConsumeQueues;
+use storage::store::Replay;
+
+use crate::control_record::ControlRecord;
+use crate::control_tables::{ControlTables, ControlTablesSnapshot};
+use crate::delay_levels::{DelayLevels, level_of_queue_id};
+use crate::send_properties::SendProperties;
+use crate::subscription_group_table::GroupOptions;
+use crate::topic_table::TopicOptions;
+
+/// Rebuilds a shard's tables from checkpoint and control records.
+pub struct TableReplay {
+    topics: TopicOptions,
+    groups: GroupOptions,
+    delay_levels: DelayLevels,
+    tables: ControlTables,
+}
+
+impl TableReplay {
+    /// Starts from empty tables.
+    pub fn new(topics: TopicOptions, groups: GroupOptions, delay_levels: DelayLevels, now_ms: i64) -> Self {
+        let tables = ControlTables::new(topics.clone(), groups.clone(), now_ms);
+        Self { topics, groups, delay_levels, tables }
+    }
+
+    /// The tables, with the system's topics and groups in them.
+    pub fn into_tables(mut self, now_ms: i64) -> ControlTables {
+        self.tables.create_system_entries(now_ms);
+        self.tables
+    }
+}
+
+/// The broker's part of a checkpoint.
+pub(crate) fn encode_snapshot(snapshot: &ControlTablesSnapshot) -> Vec<u8> {
+    match rkyv::to_bytes::<rkyv::rancor::Error>(snapshot) {
+        Ok(bytes) => bytes.to_vec(),
+        Err(error) => unreachable!("plain data always encodes: {error}"),
+    }
+}
+
+impl Replay for TableReplay {
+    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        let mut aligned = rkyv::util::AlignedVec::<16>::with_capacity(state.len());
+        aligned.extend_from_slice(state);
+        let snapshot = rkyv::from_bytes::<ControlTablesSnapshot, rkyv::rancor::Error>(&aligned);
+        let snapshot = snapshot.map_err(|error| format!("the tables in it: {error}"))?;
+        self.tables = ControlTables::restore(self.topics.clone(), self.groups.clone(), &snapshot);
+        Ok(())
+    }
+
+    fn control(&mut self, record: &[u8], queues: &mut ConsumeQueues) -> Result<(), String> {
+        let record = ControlRecord::decode(record).map_err(|error| error.to_string())?;
+        if let ControlRecord::TopicDelete(delete) = &record {
+            queues.remove_topic(&delete.topic);
+        }
+        self.tables.apply(&record);
+        Ok(())
+    }
+
+    fn tags_code(&self, record: &RecordView<'_>) -> i64 {
+        let Ok(seen) = SendProperties::scan(record.properties, 0) else { return 0 };
+        if record.topic == SCHEDULE_TOPIC && seen.delay_level > 0 {
+            return record.store_timestamp + self.delay_levels.delay_ms(level_of_queue_id(record.queue_id));
+        }
+        seen.tags_code
+    }
+}

@@ -1,0 +1,135 @@
+//! A request as processors see it, and the ways to answer it.
+
+use protocol::code::ResponseCode;
+use protocol::command::CommandEncoder;
+use protocol::frame::HeaderEncoding;
+use protocol::header::{FieldError, Header};
+use runtime::{ConnectionId, Outbox, Peer};
+use storage::AppendError;
+
+/// One decoded request.
+pub(crate) struct Request<'a> {
+    pub(crate) peer: &'a Peer,
+    pub(crate) header: &'a Header,
+    pub(crate) encoding: HeaderEncoding,
+    pub(crate) body: &'a [u8],
+}
+
+impl Request<'_> {
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket {
+            connection: self.peer.id,
+            opaque: self.header.opaque,
+            encoding: self.encoding,
+            is_oneway: self.header.is_oneway(),
+        }
+    }
+}
+
+/// What is needed to answer a request, now or later.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) connection: ConnectionId,
+    pub(crate) opaque: i32,
+    pub(crate) encoding: HeaderEncoding,
+    pub(crate) is_oneway: bool,
+}
+
+impl Ticket {
+    /// Answers with header fields only. A one-way request gets no answer, whatever it is.
+    pub(crate) fn answer(
+        self,
+        outbox: &Outbox,
+        code: ResponseCode,
+        remark: Option<&str>,
+        fields: impl FnOnce(&mut CommandEncoder<'_>),
+    ) {
+        self.answer_with_body(outbox, code, remark, fields, &[]);
+    }
+
+    /// Answers with header fields and a body.
+    pub(crate) fn answer_with_body(
+        self,
+        outbox: &Outbox,
+        code: ResponseCode,
+        remark: Option<&str>,
+        fields: impl FnOnce(&mut CommandEncoder<'_>),
+        body: &[u8],
+    ) {
+        if self.is_oneway {
+            return;
+        }
+        outbox.with_buffer(self.connection, |buffer| {
+            let mut encoder = CommandEncoder::response(buffer, self.encoding, code.0, self.opaque, remark);
+            fields(&mut encoder);
+            encoder.finish_with_body(body);
+        });
+    }
+
+    /// Answers 0 without fields or body.
+    pub(crate) fn succeed(self, outbox: &Outbox) {
+        self.answer(outbox, ResponseCode::SUCCESS, None, |_| ());
+    }
+
+    /// Answers 0 with a body.
+    pub(crate) fn succeed_with_body(self, outbox: &Outbox, body: &[u8]) {
+        self.answer_with_body(outbox, ResponseCode::SUCCESS, None, |_| (), body);
+    }
+
+    /// Answers a refusal.
+    pub(crate) fn refuse(self, outbox: &Outbox, refusal: &Refusal) {
+        self.answer(outbox, refusal.code, Some(&refusal.remark), |encoder| {
+            for (key, value) in refusal.fields {
+                encoder.field(key, *value);
+            }
+        });
+    }
+}
+
+/// A request that is answered with an error. Nothing of it was done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) code: ResponseCode,
+    pub(crate) remark: String,
+    /// Fields that clients find in a refusal too.
+    pub(crate) fields: &'static [(&'static str, &'static str)],
+}
+
+impl Refusal {
+    pub(crate) fn new(code: ResponseCode, remark: impl Into<String>) -> Self {
+        Self { code, remark: remark.into(), fields: &[] }
+    }
+}
+
+/// Why a request is not done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Halt {
+    /// It is answered with an error.
+    Refuse(Refusal),
+    /// It is offered again when the log takes more.
+    Stall,
+}
+
+impl Halt {
+    pub(crate) fn refuse(code: ResponseCode, remark: impl Into<String>) -> Self {
+        Self::Refuse(Refusal::new(code, remark))
+    }
+}
+
+impl From<FieldError> for Halt {
+    fn from(error: FieldError) -> Self {
+        Self::refuse(ResponseCode::SYSTEM_ERROR, error.to_string())
+    }
+}
+
+impl From<AppendError> for Halt {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Backlog { .. } | AppendError::SegmentPending => Self::Stall,
+            AppendError::TooLong { .. } => Self::refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string()),
+            AppendError::DiskFull { .. } | AppendError::Failed { .. } => {
+                Self::refuse(ResponseCode::SERVICE_NOT_AVAILABLE, error.to_string())
+            }
+        }
+    }
+}

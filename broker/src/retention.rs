@@ -1,0 +1,74 @@
+//! Which log segments go: expired ones in the hours set for it, more when the disk fills up.
+
+use std::rc::Rc;
+
+use protocol::record::decode_record;
+use storage::commit_log::entry::HEADER_BYTES;
+
+use crate::env::Env;
+use crate::shard::Shard;
+
+/// Segments removed in one run, so that a long removal does not hold up the next look at the disk.
+const REMOVED_MAX: usize = 4;
+
+pub(crate) async fn run<E: Env>(shard: &Rc<Shard<E>>) {
+    for _ in 0..REMOVED_MAX {
+        let segments = shard.store.log().segments();
+        let [(oldest, bytes), (second, _), ..] = segments[..] else { return };
+        let Some(reason) = why_remove(shard, second).await else { return };
+        match shard.store.remove_oldest_segment_below(oldest + bytes).await {
+            Ok(true) => {
+                tracing::info!(segment = oldest, reason, shard = shard.identity.broker_name, "log segment removed")
+            }
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!(%error, segment = oldest, "removing a log segment failed");
+                return;
+            }
+        }
+    }
+}
+
+/// The oldest segment is as old as the first message behind it.
+async fn why_remove<E: Env>(shard: &Shard<E>, second: u64) -> Option<&'static str> {
+    let config = &shard.config.store;
+    let used = disk_used_percent(&config.root)?;
+    if used >= config.disk_clean_percent && config.clean_forcibly {
+        return Some("the disk is nearly full");
+    }
+    let stored_ms = first_store_timestamp(shard, second).await?;
+    let now_ms = shard.env.now_ms();
+    let is_expired = now_ms - stored_ms >= config.reserved_time.as_millis() as i64;
+    if !is_expired {
+        return None;
+    }
+    if used >= config.disk_used_percent_max {
+        return Some("it is expired and the disk fills up");
+    }
+    config.delete_hours.contains(local_hour(now_ms)).then_some("it is expired")
+}
+
+async fn first_store_timestamp<E: Env>(shard: &Shard<E>, segment: u64) -> Option<i64> {
+    let bytes = shard.store.read_record_at(segment + HEADER_BYTES as u64).await.ok()?;
+    decode_record(&bytes).ok().map(|(record, _)| record.store_timestamp)
+}
+
+fn disk_used_percent(path: &std::path::Path) -> Option<u8> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+    // As df counts: of what an ordinary user could have.
+    let usable = used + stat.f_bavail;
+    (usable > 0).then(|| (used * 100).div_ceil(usable).min(100) as u8)
+}
+
+fn local_hour(now_ms: i64) -> u8 {
+    let seconds = now_ms / 1000;
+    let mut local = std::mem::MaybeUninit::<libc::tm>::uninit();
+    // SAFETY: both pointers are valid for the call, and localtime_r fills `local` or returns null.
+    let filled = unsafe { !libc::localtime_r(&seconds, local.as_mut_ptr()).is_null() };
+    if !filled {
+        return (seconds / 3600 % 24) as u8;
+    }
+    // SAFETY: filled just now.
+    unsafe { local.assume_init().tm_hour as u8 }
+}

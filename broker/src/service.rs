@@ -1,0 +1,33 @@
+//! A shard behind sockets.
+
+use std::rc::Rc;
+
+use protocol::frame::Frame;
+use runtime::{Flow, Peer, Service};
+
+use crate::env::Env;
+use crate::shard::Shard;
+use crate::shard_message::ShardMessage;
+
+/// Hands what arrives to a [`Shard`].
+pub struct ShardService<E: Env>(pub Rc<Shard<E>>);
+
+impl<E: Env> Service for ShardService<E> {
+    type Message = ShardMessage;
+
+    fn frame(&self, peer: &Peer, frame: &Frame<'_>) -> Flow {
+        self.0.handle(peer, frame)
+    }
+
+    fn closed(&self, peer: &Peer) {
+        self.0.forget(peer);
+    }
+
+    fn sweep_end(&self) {
+        self.0.sweep_end();
+    }
+
+    fn message(&self, message: ShardMessage) {
+        self.0.receive(message);
+    }
+}

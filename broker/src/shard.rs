@@ -1,0 +1,374 @@
+//! Everything one core owns: a store, the tables beside it, and the requests under way.
+//!
+//! A sweep hands requests to [`Shard::handle`]; what they append joins one log entry. [`Shard::sweep_end`] seals it,
+//! acknowledges what may be acknowledged and wakes the task that writes. Nothing here is shared with another thread.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use protocol::body::TopicConfig;
+use protocol::code::ResponseCode;
+use protocol::command::CommandEncoder;
+use protocol::frame::Frame;
+use protocol::header::Header;
+use protocol::message_id::UniqueIdSource;
+use protocol::record::RecordFields;
+use runtime::{CloseReason, Flow, MailboxSender, Outbox, Peer};
+use storage::AppendError;
+use storage::consume_queue::QueueIndex;
+use storage::store::{Appended, MessageStore};
+
+use crate::client_table::ClientTable;
+use crate::config::{BrokerConfig, ShardIdentity};
+use crate::control_record::ControlRecord;
+use crate::control_tables::ControlTables;
+use crate::env::Env;
+use crate::group_commit::GroupCommit;
+use crate::parked_pulls::ParkedPulls;
+use crate::processor::pull::{self, PullJob};
+use crate::queue_locks::QueueLocks;
+use crate::registration::RegistrationSender;
+use crate::replay;
+use crate::request::{Halt, Request, Ticket};
+use crate::route_table;
+use crate::send_properties::BrokerProperties;
+use crate::shard_message::ShardMessage;
+use crate::statistics::Statistics;
+
+/// What a handler that changes tables may add to the log at most; asked for before it changes anything.
+pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
+
+/// One shard. Holding an `Rc` of it makes sharing it between threads a compile error.
+pub struct Shard<E: Env> {
+    pub(crate) env: E,
+    pub(crate) config: Arc<BrokerConfig>,
+    pub(crate) identity: ShardIdentity,
+    /// Address that clients reach this shard at; part of every message id.
+    pub(crate) store_host: SocketAddr,
+    pub(crate) store: MessageStore<E::Disk>,
+    pub(crate) tables: RefCell<ControlTables>,
+    pub(crate) clients: RefCell<ClientTable>,
+    pub(crate) locks: RefCell<QueueLocks>,
+    pub(crate) parked: RefCell<ParkedPulls<QueueIndex, PullJob>>,
+    pub(crate) statistics: RefCell<Statistics>,
+    pub(crate) unique_ids: RefCell<UniqueIdSource>,
+    pub(crate) broker_properties: BrokerProperties,
+    pub(crate) outbox: Outbox,
+    pub(crate) siblings: Vec<MailboxSender<ShardMessage>>,
+    pub(crate) registration: RegistrationSender,
+    pub(crate) commit: RefCell<GroupCommit>,
+    pub(crate) scratch: RefCell<Scratch>,
+    /// Number of the next request from this shard to a client.
+    pub(crate) next_opaque: Cell<i32>,
+    header: RefCell<Header>,
+    has_stalled: Cell<bool>,
+    topics_changed: Cell<bool>,
+    committer: RefCell<Option<Waker>>,
+}
+
+/// Buffers that requests use one after the other.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) properties: Vec<u8>,
+    pub(crate) text: String,
+    pub(crate) records: Vec<ControlRecord>,
+    pub(crate) control: Vec<u8>,
+    pub(crate) woken: Vec<PullJob>,
+}
+
+/// What a shard is made of.
+pub struct ShardParts<E: Env> {
+    /// Its world.
+    pub env: E,
+    /// Settings of the process.
+    pub config: Arc<BrokerConfig>,
+    /// Name, ports, folder.
+    pub identity: ShardIdentity,
+    /// Its store, open.
+    pub store: MessageStore<E::Disk>,
+    /// What replay made of the log.
+    pub tables: ControlTables,
+    /// Where its answers go.
+    pub outbox: Outbox,
+    /// The other shards of the process.
+    pub siblings: Vec<MailboxSender<ShardMessage>>,
+    /// The control thread's end that registers with name servers.
+    pub registration: RegistrationSender,
+}
+
+impl<E: Env> Shard<E> {
+    /// A shard that is ready for its first request.
+    pub fn new(parts: ShardParts<E>) -> Self {
+        let ShardParts { env, config, identity, store, tables, outbox, siblings, registration } = parts;
+        let store_host = SocketAddr::new(config.network.advertised_ip, identity.listen_port);
+        let broker_properties =
+            BrokerProperties::new(&config.identity.region_id, config.identity.trace_on, &config.identity.cluster_name);
+        let unique_ids = UniqueIdSource::new(store_host.ip(), std::process::id(), identity.index);
+        let parked = ParkedPulls::with_pulls_max(config.pulls.parked_max as usize);
+        let now_ms = env.now_ms();
+        Self {
+            env,
+            config,
+            identity,
+            store_host,
+            store,
+            tables: RefCell::new(tables),
+            clients: RefCell::new(ClientTable::new()),
+            locks: RefCell::new(QueueLocks::new()),
+            parked: RefCell::new(parked),
+            statistics: RefCell::new(Statistics::new(now_ms)),
+            unique_ids: RefCell::new(unique_ids),
+            broker_properties,
+            outbox,
+            siblings,
+            registration,
+            commit: RefCell::default(),
+            scratch: RefCell::default(),
+            next_opaque: Cell::new(0),
+            header: RefCell::default(),
+            has_stalled: Cell::new(false),
+            topics_changed: Cell::new(true),
+            committer: RefCell::default(),
+        }
+    }
+
+    /// Handles one frame.
+    pub fn handle(self: &Rc<Self>, peer: &Peer, frame: &Frame<'_>) -> Flow {
+        let mut header = self.header.take();
+        let flow = match header.decode(frame) {
+            Ok(()) => self.handle_request(peer, frame, &header),
+            Err(error) => Flow::Close(CloseReason(error.to_string().into())),
+        };
+        self.header.replace(header);
+        flow
+    }
+
+    fn handle_request(self: &Rc<Self>, peer: &Peer, frame: &Frame<'_>, header: &Header) -> Flow {
+        if header.is_response() {
+            // An answer to a request of ours; those sent so far are one-way.
+            return Flow::Continue;
+        }
+        let request = Request { peer, header, encoding: frame.encoding, body: frame.body };
+        match route_table::run(self, &request) {
+            Ok(()) => Flow::Continue,
+            Err(Halt::Refuse(refusal)) => {
+                tracing::debug!(remote = %peer.remote, code = header.code, answer = %refusal.code, remark = refusal.remark, "refused");
+                request.ticket().refuse(&self.outbox, &refusal);
+                Flow::Continue
+            }
+            Err(Halt::Stall) => {
+                self.has_stalled.set(true);
+                Flow::Stall
+            }
+        }
+    }
+
+    /// The group-commit point: everything appended since the last one becomes an entry, and its answers a batch.
+    pub fn sweep_end(self: &Rc<Self>) {
+        self.log_changes();
+        let end = self.store.log().seal();
+        self.commit.borrow_mut().seal(end.position);
+        self.confirm();
+        if self.store.log().has_unwritten()
+            && let Some(committer) = self.committer.take()
+        {
+            committer.wake();
+        }
+        if self.topics_changed.take() {
+            self.register();
+        }
+        if self.store.log().needs_next_segment() {
+            let shard = self.clone();
+            self.env.spawn_background(async move { shard.prepare_next_segment().await });
+        }
+    }
+
+    /// Fails with [`Halt::Stall`] unless the log takes a control record now: asked before a table is changed.
+    pub(crate) fn admit_change(&self) -> Result<(), Halt> {
+        Ok(self.store.log().admit(0, CONTROL_BYTES_MAX)?)
+    }
+
+    /// Appends what topics, groups and delivery progress have changed since the last call.
+    pub(crate) fn log_changes(&self) {
+        let mut scratch = self.scratch.borrow_mut();
+        {
+            let mut tables = self.tables.borrow_mut();
+            tables.topics.take_records(&mut scratch.records);
+            tables.groups.take_records(&mut scratch.records);
+        }
+        self.append_records(&mut scratch);
+    }
+
+    /// Appends the offsets that consumers committed since the last call.
+    pub(crate) fn log_offsets(&self) {
+        let mut scratch = self.scratch.borrow_mut();
+        self.tables.borrow_mut().offsets.take_records(&mut scratch.records);
+        self.append_records(&mut scratch);
+    }
+
+    /// What the log does not take now stays for the next call.
+    fn append_records(&self, scratch: &mut Scratch) {
+        let Scratch { records, control, .. } = scratch;
+        let mut appended = 0;
+        for record in records.iter() {
+            control.clear();
+            record.encode(control);
+            if let Err(error) = self.store.append_control(control) {
+                tracing::debug!(%error, waiting = records.len() - appended, "changes wait for the log");
+                break;
+            }
+            if matches!(record, ControlRecord::TopicPut(_) | ControlRecord::TopicDelete(_)) {
+                self.topics_changed.set(true);
+            }
+            appended += 1;
+        }
+        records.drain(..appended);
+    }
+
+    /// Appends messages to a queue as one unit; see [`MessageStore::append`].
+    pub(crate) fn append(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        records: &mut [RecordFields<'_>],
+        tags_code: impl Fn(usize) -> i64,
+        control: &[u8],
+    ) -> Result<Appended, AppendError> {
+        assert!(queue_id >= 0, "queue ids are checked before");
+        let queue = self.store.queues().borrow_mut().find_or_add(topic, queue_id as u32);
+        let bytes: usize = records.iter().map(|record| record.body.len()).sum();
+        let appended = self.store.append(queue, records, tags_code, control)?;
+        self.statistics.borrow_mut().put(records.len() as u64, bytes as u64);
+        Ok(appended)
+    }
+
+    /// Answers a request once everything appended so far is as safe as the flush mode promises.
+    pub(crate) fn answer_when_safe(&self, ticket: Ticket, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.commit.borrow_mut().push(ticket, encode);
+    }
+
+    /// Answers 0, without fields, once everything appended so far is safe.
+    pub(crate) fn succeed_when_safe(&self, ticket: Ticket) {
+        self.answer_when_safe(ticket, |buffer| {
+            CommandEncoder::response(buffer, ticket.encoding, ResponseCode::SUCCESS.0, ticket.opaque, None).finish();
+        });
+    }
+
+    /// Acknowledges and shows to consumers what may be by now.
+    fn confirm(self: &Rc<Self>) {
+        let mut woken = std::mem::take(&mut self.scratch.borrow_mut().woken);
+        let now_ms = self.env.now_ms();
+        let limit = self.store.confirm(|queue, from, end| {
+            let mut parked = self.parked.borrow_mut();
+            if parked.parked_in(queue) == 0 {
+                return;
+            }
+            for at in from..end {
+                let Some(unit) = self.store.unit(queue, at) else { continue };
+                parked.wake(queue, at as i64 + 1, unit.tags_code, now_ms, &mut woken);
+            }
+        });
+        self.commit.borrow_mut().release(limit, &self.outbox);
+        for job in woken.drain(..) {
+            pull::run_again(self, job);
+        }
+        self.scratch.borrow_mut().woken = woken;
+    }
+
+    /// The one task that writes messages: runs as long as the shard.
+    pub async fn run_committer(self: Rc<Self>) {
+        loop {
+            poll_fn(|context| {
+                if self.store.log().has_unwritten() {
+                    return Poll::Ready(());
+                }
+                self.committer.replace(Some(context.waker().clone()));
+                Poll::Pending
+            })
+            .await;
+            if let Err(error) = self.store.log().flush().await {
+                let shard = &self.identity.broker_name;
+                tracing::error!(%error, shard, "this shard takes no more messages; what it holds can still be read");
+                self.commit.borrow_mut().fail(&error.to_string(), &self.outbox);
+            }
+            self.confirm();
+            self.resume_stalled();
+        }
+    }
+
+    async fn prepare_next_segment(self: Rc<Self>) {
+        if let Err(error) = self.store.log().prepare_next_segment().await {
+            tracing::error!(%error, shard = self.identity.broker_name, "the next log segment cannot be made; sends are refused when this one is full");
+        }
+        self.resume_stalled();
+    }
+
+    /// Tries again to make a segment that could not be made.
+    pub(crate) async fn retry_next_segment(self: &Rc<Self>) {
+        if self.store.log().failed_next_segment() && self.store.log().prepare_next_segment().await.is_ok() {
+            self.resume_stalled();
+        }
+    }
+
+    /// Makes a checkpoint of this moment.
+    pub async fn checkpoint(self: &Rc<Self>) {
+        self.log_offsets();
+        self.sweep_end();
+        let state = replay::encode_snapshot(&self.tables.borrow().snapshot());
+        match self.store.checkpoint(state).await {
+            Ok(()) => tracing::debug!(
+                position = self.store.checkpoint_position(),
+                shard = self.identity.broker_name,
+                "checkpoint"
+            ),
+            Err(error) => {
+                tracing::error!(%error, shard = self.identity.broker_name, "no checkpoint could be made; the next start takes longer")
+            }
+        }
+        // The checkpoint may have flushed what answers wait for.
+        self.confirm();
+        self.resume_stalled();
+    }
+
+    /// Connections whose requests the log could not take are served again.
+    pub(crate) fn resume_stalled(&self) {
+        if self.has_stalled.take() {
+            self.outbox.resume_stalled();
+        }
+    }
+
+    /// A connection is gone, and what waited for it.
+    pub fn forget(self: &Rc<Self>, peer: &Peer) {
+        self.parked.borrow_mut().cancel(peer.id.to_u64());
+        crate::processor::heartbeat::connection_closed(self, peer.id);
+    }
+
+    /// Hands the topics of this shard to the control thread, which tells the name servers.
+    fn register(&self) {
+        let table = self.tables.borrow().topics.registered_table(self.config.identity.permission);
+        self.registration.topics_changed(table);
+    }
+
+    /// A message of another shard of the process.
+    pub fn receive(self: &Rc<Self>, message: ShardMessage) {
+        match message {
+            ShardMessage::TopicCreated(config) => {
+                let now_ms = self.env.now_ms();
+                if let Err(error) = self.tables.borrow_mut().topics.create_like(&config, now_ms) {
+                    tracing::warn!(%error, shard = self.identity.broker_name, "a topic of a sibling shard was not created here");
+                }
+            }
+        }
+    }
+
+    /// A topic came to be by itself: the other shards get it at once, so that its load spreads.
+    pub(crate) fn tell_siblings(&self, config: &TopicConfig) {
+        for sibling in &self.siblings {
+            sibling.send(ShardMessage::TopicCreated(config.clone()));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! One shard's life on its thread: open the store, serve, leave it in order.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use runtime::{Mailbox, MailboxSender, Outbox, ServeOptions, serve};
+use storage::StorageError;
+use storage::commit_log::{FlushMode, LogId, LogOptions};
+use storage::file::dma::DmaDisk;
+use storage::ring::Ring;
+use storage::ring::shm::ShmRing;
+use storage::store::{MessageStore, StoreRecovery};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::config::{BrokerConfig, FlushDiskType, ShardIdentity};
+use crate::env::Env;
+use crate::maintenance;
+use crate::preflight::{Capabilities, FileIo};
+use crate::real_env::RealEnv;
+use crate::registration::RegistrationSender;
+use crate::replay::TableReplay;
+use crate::service::ShardService;
+use crate::shard::{Shard, ShardParts};
+use crate::shard_message::ShardMessage;
+use crate::subscription_group_table::GroupOptions;
+use crate::topic_table::TopicOptions;
+
+/// What a shard's thread tells the control thread.
+#[derive(Debug)]
+pub(crate) enum ShardEvent {
+    /// It serves.
+    Ready,
+    /// It ended, as it was told to or with an error.
+    Ended(Result<(), String>),
+}
+
+/// Everything a shard's thread starts from.
+pub(crate) struct ShardStart {
+    pub(crate) config: Arc<BrokerConfig>,
+    pub(crate) identity: ShardIdentity,
+    pub(crate) folder: PathBuf,
+    pub(crate) log_id: LogId,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) mailbox: Mailbox<ShardMessage>,
+    pub(crate) siblings: Vec<MailboxSender<ShardMessage>>,
+    pub(crate) registration: RegistrationSender,
+    pub(crate) events: UnboundedSender<(u32, ShardEvent)>,
+    pub(crate) seed: u64,
+}
+
+/// Runs a shard until its mailbox is told to stop.
+pub(crate) async fn run(start: ShardStart) {
+    let (index, events) = (start.identity.index, start.events.clone());
+    let result = live(start).await;
+    // A control thread that is gone has nobody left to tell.
+    let _ = events.send((index, ShardEvent::Ended(result)));
+}
+
+async fn live(start: ShardStart) -> Result<(), String> {
+    let began = Instant::now();
+    let name = start.identity.broker_name.clone();
+    let env = RealEnv::new(start.seed);
+    let (store, replay) = open_store(&start, &env).await.map_err(|error| format!("shard {name}: {error}"))?;
+    let tables = replay.into_tables(env.now_ms());
+    let outbox = Outbox::default();
+    let options = ServeOptions {
+        listeners: start.listeners,
+        idle_timeout: start.config.network.idle_timeout,
+        connections_max: start.config.network.connections_max as usize,
+    };
+    let shard = Rc::new(Shard::new(ShardParts {
+        env,
+        config: start.config,
+        identity: start.identity,
+        store,
+        tables,
+        outbox: outbox.clone(),
+        siblings: start.siblings,
+        registration: start.registration,
+    }));
+    runtime::time::spawn(shard.clone().run_committer());
+    runtime::time::spawn(maintenance::run(shard.clone()));
+    runtime::time::spawn_background(maintenance::run_background(shard.clone()));
+    shard.sweep_end();
+    tracing::info!(shard = name, elapsed_ms = began.elapsed().as_millis() as u64, "shard is serving");
+    let _ = start.events.send((shard.identity.index, ShardEvent::Ready));
+    let service = Rc::new(ShardService(shard.clone()));
+    let served = serve(service, outbox, options, start.mailbox).await;
+    shard.checkpoint().await;
+    if shard.store.log().waiting_bytes() == 0 && shard.store.log().failure().is_none() {
+        shard.store.log().replace_ring(None);
+        // What it held is in the log; a file that stays is taken for nothing new at the next start.
+        let _ = ShmRing::remove(&shard.config.store.ring_dir, start.log_id);
+    }
+    served.map_err(|error| format!("shard {name}: its sockets failed: {error}"))
+}
+
+async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<(MessageStore<DmaDisk>, TableReplay), StorageError> {
+    let config = &start.config;
+    std::fs::create_dir_all(&start.folder).map_err(|source| StorageError::Io {
+        op: "create",
+        path: start.folder.display().to_string(),
+        source,
+    })?;
+    let disk = DmaDisk::new(&start.folder, start.capabilities.file_io == FileIo::Direct);
+    let flush = match config.store.flush {
+        FlushDiskType::Async => FlushMode::Async,
+        FlushDiskType::Sync => FlushMode::Sync,
+    };
+    let options = LogOptions {
+        segment_bytes: u64::from(config.store.segment_bytes),
+        flush,
+        cache_bytes: config.store.log_cache_bytes as usize,
+    };
+    let groups = GroupOptions { auto_create: config.topics.auto_create_group };
+    let levels = config.topics.delay_levels.clone();
+    let mut replay = TableReplay::new(topic_options(config, &start.identity), groups, levels, env.now_ms());
+    let left = left_ring(start);
+    let (store, recovery) = MessageStore::open(disk, start.log_id, options, left, &mut replay).await?;
+    say_what_was_found(&start.identity.broker_name, &recovery);
+    store.log().replace_ring(new_ring(start, flush));
+    Ok((store, replay))
+}
+
+fn topic_options(config: &BrokerConfig, identity: &ShardIdentity) -> TopicOptions {
+    TopicOptions {
+        cluster_name: config.identity.cluster_name.clone(),
+        broker_name: identity.broker_name.clone(),
+        auto_create: config.topics.auto_create,
+        default_queue_nums: config.topics.default_queues as i32,
+        cluster_topic: config.topics.cluster_topic,
+        broker_topic: config.topics.broker_topic,
+        trace_topic: config.topics.trace_topic.then(|| config.topics.trace_topic_name.clone()),
+        delay_level_max: config.topics.delay_levels.level_max(),
+    }
+}
+
+/// What an earlier process acknowledged and may not have written. Looked for in every flush mode: the mode may have
+/// been changed since.
+fn left_ring(start: &ShardStart) -> Option<Box<dyn Ring>> {
+    let folder = &start.config.store.ring_dir;
+    match ShmRing::open_left(folder, start.log_id) {
+        Ok(Some(ring)) => {
+            tracing::info!(shard = start.identity.broker_name, ring = %ring.path().display(), "found the ring of an earlier process");
+            Some(Box::new(ring))
+        }
+        Ok(None) => None,
+        Err(error) => {
+            tracing::warn!(shard = start.identity.broker_name, %error, "the ring of an earlier process cannot be read");
+            None
+        }
+    }
+}
+
+fn new_ring(start: &ShardStart, flush: FlushMode) -> Option<Box<dyn Ring>> {
+    let (store, shard) = (&start.config.store, &start.identity.broker_name);
+    if flush == FlushMode::Sync || store.ring_bytes == 0 || !start.capabilities.shared_ring {
+        let _ = ShmRing::remove(&store.ring_dir, start.log_id);
+        if flush == FlushMode::Async {
+            tracing::info!(shard, "no ring in shared memory: acknowledgements wait for the direct write");
+        }
+        return None;
+    }
+    match ShmRing::create(&store.ring_dir, start.log_id, store.ring_bytes as usize) {
+        Ok(ring) => {
+            tracing::info!(shard, ring = %ring.path().display(), bytes = store.ring_bytes, "acknowledging from the ring");
+            Some(Box::new(ring))
+        }
+        Err(error) => {
+            tracing::warn!(shard, %error, "no ring in shared memory: acknowledgements wait for the direct write");
+            None
+        }
+    }
+}
+
+fn say_what_was_found(shard: &str, recovery: &StoreRecovery) {
+    let log = &recovery.log;
+    for what in &recovery.unreadable_checkpoints {
+        tracing::warn!(shard, what, "a checkpoint cannot be read and was not used");
+    }
+    if let Some(reason) = log.torn {
+        let (at, cut) = (log.files_end, log.cut_entries);
+        tracing::warn!(shard, at, cut_entries = cut, %reason, "the log ended in a torn write that nobody had been promised to survive; cut off");
+    }
+    if recovery.rebuilt_queues > 0 {
+        tracing::warn!(
+            shard,
+            queues = recovery.rebuilt_queues,
+            "ConsumeQueue files were missing or short; written again from the log"
+        );
+    }
+    let (from, end, entries, ring_entries) = (log.from, log.end, log.entries, log.ring_entries);
+    tracing::info!(shard, from, end, entries, ring_entries, term = recovery.term, "log recovered");
+}

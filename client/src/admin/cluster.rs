@@ -1,0 +1,25 @@
+//! Brokers: who belongs to which cluster, and how each is doing.
+
+use protocol::body::{ClusterInfo, KvTable};
+use protocol::code::RequestCode;
+
+use super::Admin;
+use crate::error::ClientError;
+
+impl Admin {
+    /// All brokers that are registered, by cluster.
+    ///
+    /// # Errors
+    /// Why no name server could be asked.
+    pub async fn cluster_info(&self) -> Result<ClusterInfo, ClientError> {
+        self.ask(RequestCode::GET_BROKER_CLUSTER_INFO, |_| {}).await?.body(ClusterInfo::decode)
+    }
+
+    /// A broker's version, load, counters and disk use, as text by name.
+    ///
+    /// # Errors
+    /// The broker's refusal, or why it could not be asked.
+    pub async fn broker_runtime_info(&self, broker_address: &str) -> Result<KvTable, ClientError> {
+        self.request(broker_address, RequestCode::GET_BROKER_RUNTIME_INFO, |_| {}).await?.body(KvTable::decode)
+    }
+}

@@ -1,0 +1,120 @@
+//! Topics: create, delete, list, and what brokers say about them.
+
+use protocol::body::{GroupList, TopicConfig, TopicList, TopicRouteData, TopicStatsTable};
+use protocol::code::RequestCode;
+
+use super::Admin;
+use crate::error::ClientError;
+
+impl Admin {
+    /// Creates a topic on a broker, or changes it there. Attributes are written as `+key=value,-key`.
+    ///
+    /// # Errors
+    /// The broker's refusal, or why it could not be asked; as for all calls here.
+    pub async fn create_topic(
+        &self,
+        broker_address: &str,
+        config: &TopicConfig,
+        attributes: &str,
+    ) -> Result<(), ClientError> {
+        self.request(broker_address, RequestCode::UPDATE_AND_CREATE_TOPIC, |header| {
+            header
+                .field("topic", config.topic_name.as_str())
+                .field("defaultTopic", "TBW102")
+                .field("readQueueNums", config.read_queue_nums)
+                .field("writeQueueNums", config.write_queue_nums)
+                .field("perm", config.perm)
+                .field("topicFilterType", config.topic_filter_type.name())
+                .field("topicSysFlag", config.topic_sys_flag)
+                .field("order", config.order);
+            if !attributes.is_empty() {
+                header.field("attributes", attributes);
+            }
+        })
+        .await?;
+        self.client.expire_route(&config.topic_name);
+        Ok(())
+    }
+
+    /// Deletes a topic and its messages on a broker.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn delete_topic_in_broker(&self, broker_address: &str, topic: &str) -> Result<(), ClientError> {
+        self.request(broker_address, RequestCode::DELETE_TOPIC_IN_BROKER, |header| {
+            header.field("topic", topic);
+        })
+        .await?;
+        self.client.expire_route(topic);
+        Ok(())
+    }
+
+    /// Makes every name server forget a topic's route. A broker that still has the topic registers it again.
+    ///
+    /// # Errors
+    /// The first name server's failure; the others are told all the same.
+    pub async fn delete_topic_in_name_servers(&self, topic: &str) -> Result<(), ClientError> {
+        self.client
+            .tell_name_servers(RequestCode::DELETE_TOPIC_IN_NAMESRV, |header| {
+                header.field("topic", topic);
+            })
+            .await?;
+        self.client.expire_route(topic);
+        Ok(())
+    }
+
+    /// The names of all topics in the cluster, system topics too.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn topic_list(&self) -> Result<TopicList, ClientError> {
+        self.ask(RequestCode::GET_ALL_TOPIC_LIST_FROM_NAMESERVER, |_| {}).await?.body(TopicList::decode)
+    }
+
+    /// The groups that consume a topic, as a broker knows them.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn topic_groups(&self, broker_address: &str, topic: &str) -> Result<Vec<String>, ClientError> {
+        let answer = self
+            .request(broker_address, RequestCode::QUERY_TOPIC_CONSUME_BY_WHO, |header| {
+                header.field("topic", topic);
+            })
+            .await?;
+        Ok(answer.body(GroupList::decode)?.group_list)
+    }
+
+    /// A topic's route, from a name server and past the cache.
+    ///
+    /// # Errors
+    /// [`ClientError::NoRoute`] when no broker has registered it.
+    pub async fn topic_route(&self, topic: &str) -> Result<TopicRouteData, ClientError> {
+        self.client.look_up_route(topic).await
+    }
+
+    /// The range of every queue of a topic on a broker.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn topic_stats(&self, broker_address: &str, topic: &str) -> Result<TopicStatsTable, ClientError> {
+        let answer = self
+            .request(broker_address, RequestCode::GET_TOPIC_STATS_INFO, |header| {
+                header.field("topic", topic);
+            })
+            .await?;
+        answer.body(TopicStatsTable::decode)
+    }
+
+    /// A topic's configuration on a broker.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn topic_config(&self, broker_address: &str, topic: &str) -> Result<TopicConfig, ClientError> {
+        let answer = self
+            .request(broker_address, RequestCode::GET_TOPIC_CONFIG, |header| {
+                header.field("topic", topic).field("lo", false);
+            })
+            .await?;
+        answer.body(TopicConfig::decode)
+    }
+}

@@ -1,0 +1,152 @@
+//! The name server behind sockets: one thread with one executor, for `mqnamesrv` and for a broker that brings its own.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use protocol::frame::Frame;
+use runtime::listener::listen;
+use runtime::shard::{ShardHandle, spawn_shard};
+use runtime::{CloseReason, ConnectionId, Flow, Mailbox, MailboxSender, Outbox, Peer, ServeOptions, Service};
+
+use crate::Connection;
+use crate::config::Config;
+use crate::file_store::DiskFileStore;
+use crate::name_server::{NameServer, StartError};
+
+/// Connections at most. A client process has one, whatever it produces and consumes.
+const CONNECTIONS_MAX: usize = 50_000;
+
+/// A running name server. Dropping it leaves it running.
+pub struct RunningNameServer {
+    address: SocketAddr,
+    mailbox: MailboxSender<Infallible>,
+    shard: ShardHandle<io::Result<()>>,
+}
+
+/// Asks a name server to end; any thread may hold one.
+#[derive(Clone)]
+pub struct Stopper(MailboxSender<Infallible>);
+
+/// Binds the port, reads the KV table and starts serving, on a thread of its own.
+///
+/// # Errors
+/// The port cannot be had, the KV table cannot be used, or the executor cannot be made.
+pub fn start(config: Config) -> Result<RunningNameServer, StartError> {
+    let listener = listen(SocketAddr::new(config.bind_address, config.listen_port))?;
+    let address = listener.local_addr().map_err(StartError::Shard)?;
+    let clock = Instant::now();
+    let server = NameServer::new(config, Box::new(DiskFileStore), clock.elapsed())?;
+    let (sender, mailbox) = runtime::mailbox().map_err(StartError::Shard)?;
+    let shard = spawn_shard("namesrv", None, move || serve(server, clock, listener, mailbox));
+    Ok(RunningNameServer { address, mailbox: sender, shard: shard.map_err(StartError::Shard)? })
+}
+
+impl RunningNameServer {
+    /// Where it listens; with `listenPort=0` the port that it got.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A way to end it while something else waits for the end.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.mailbox.clone())
+    }
+
+    /// Waits until it was stopped.
+    ///
+    /// # Errors
+    /// It ended by itself, and why.
+    pub fn join(self) -> io::Result<()> {
+        self.shard.join()?
+    }
+}
+
+impl Stopper {
+    /// Answers what is due and ends.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+async fn serve(
+    server: NameServer,
+    clock: Instant,
+    listener: TcpListener,
+    mailbox: Mailbox<Infallible>,
+) -> io::Result<()> {
+    let options = ServeOptions {
+        listeners: vec![listener],
+        idle_timeout: server.config().idle_max,
+        connections_max: CONNECTIONS_MAX,
+    };
+    let outbox = Outbox::default();
+    let service = Rc::new(NameServerService { server: RefCell::new(server), clock, outbox: outbox.clone() });
+    runtime::time::spawn(scan_periodically(Rc::downgrade(&service)));
+    runtime::serve(service, outbox, options, mailbox).await
+}
+
+/// Evicts silent brokers for as long as the service is there. A changed interval counts from the next scan.
+async fn scan_periodically(service: Weak<NameServerService>) {
+    while let Some(interval) = service.upgrade().map(|service| service.scan_interval()) {
+        runtime::time::sleep(interval).await;
+        if let Some(service) = service.upgrade() {
+            service.scan();
+        }
+    }
+}
+
+/// A [`NameServer`] and the sockets and the clock it knows nothing of.
+struct NameServerService {
+    server: RefCell<NameServer>,
+    clock: Instant,
+    outbox: Outbox,
+}
+
+impl NameServerService {
+    fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    fn scan_interval(&self) -> Duration {
+        self.server.borrow().config().scan_interval
+    }
+
+    fn scan(&self) {
+        for Connection(silent) in self.server.borrow_mut().scan(self.now()) {
+            let reason = CloseReason("the broker on it was silent for too long".into());
+            self.outbox.close(ConnectionId::from_u64(silent), reason);
+        }
+    }
+}
+
+impl Service for NameServerService {
+    /// Other threads have nothing to say to a name server.
+    type Message = Infallible;
+
+    fn frame(&self, peer: &Peer, frame: &Frame<'_>) -> Flow {
+        let mut result = Ok(false);
+        self.outbox.with_buffer(peer.id, |out| {
+            result = self.server.borrow_mut().frame(self.now(), connection(peer), frame, out);
+        });
+        match result {
+            Ok(_) => Flow::Continue,
+            Err(error) => Flow::Close(CloseReason(error.to_string().into())),
+        }
+    }
+
+    fn closed(&self, peer: &Peer) {
+        self.server.borrow_mut().connection_closed(connection(peer));
+    }
+
+    fn message(&self, message: Infallible) {
+        match message {}
+    }
+}
+
+fn connection(peer: &Peer) -> Connection {
+    Connection(peer.id.to_u64())
+}

@@ -1,0 +1,70 @@
+//! JSON bodies, a family a file. Every type has `decode` and `encode`.
+//!
+//! Written: keys in alphabetical order, nothing for an absent value, no white space, integer map keys quoted, object
+//! map keys in the reference's own form (see [`fastjson`]). Read: all of that, in the tolerant way the reference
+//! reads: unknown keys are ignored, a missing key or `null` is the default, numbers may be quoted where some client
+//! quotes them.
+
+/// Implements `decode` and `encode` by way of serde.
+macro_rules! json_body {
+    ($($type:ident),* $(,)?) => {
+        $(impl $type {
+            /// Reads the JSON text of a body.
+            ///
+            /// # Errors
+            /// [`crate::body::BodyError`] if it is no JSON, or not of this shape.
+            pub fn decode(body: &[u8]) -> Result<Self, crate::body::BodyError> {
+                crate::body::fastjson::decode(stringify!($type), body)
+            }
+
+            /// The JSON text.
+            pub fn encode(&self) -> Vec<u8> {
+                crate::body::fastjson::to_json(self)
+            }
+        })*
+    };
+}
+
+pub mod cluster_info;
+pub mod connection;
+pub mod consume_stats;
+pub mod consumer_offset_table;
+pub mod data_version;
+mod error;
+pub mod fastjson;
+pub mod heartbeat;
+pub mod id_list;
+pub mod kv_table;
+pub mod lock_batch;
+pub mod message_queue;
+mod named_enum;
+pub mod queue_offsets;
+pub mod register_broker;
+pub mod route;
+pub mod subscription_group;
+pub mod topic_config;
+pub mod topic_list;
+pub mod topic_stats;
+
+pub use cluster_info::ClusterInfo;
+pub use connection::{Connection, ConsumerConnection, ProducerConnection};
+pub use consume_stats::{ConsumeOffsets, ConsumeStats, ConsumeStatsList};
+pub use consumer_offset_table::{ConsumerOffsetTable, DelayOffsetTable};
+pub use data_version::DataVersion;
+pub use error::BodyError;
+pub use heartbeat::{
+    ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, ProducerData, SubscriptionData,
+};
+pub use id_list::{ConsumerIdList, GroupList};
+pub use kv_table::KvTable;
+pub use lock_batch::{LockBatchRequest, LockBatchResponse};
+pub use message_queue::MessageQueue;
+pub use queue_offsets::{ConsumerStatus, QueueOffsets};
+pub use register_broker::RegisterBrokerBody;
+pub use route::{BrokerData, QueueData, TopicRouteData};
+pub use subscription_group::{
+    GroupRetryPolicy, SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupTable,
+};
+pub use topic_config::{TopicConfig, TopicConfigList, TopicConfigTable, TopicFilterType};
+pub use topic_list::TopicList;
+pub use topic_stats::{TopicOffsets, TopicStatsTable};

@@ -1,0 +1,74 @@
+//! Response codes: how a request ended.
+
+codes! {
+    /// The answer's code. A newtype, not an enum: an unknown code keeps its number.
+    ResponseCode
+    RPC_TIME_OUT = -1006, "Broker-internal.";
+    RPC_SEND_TO_CHANNEL_FAILED = -1004, "Broker-internal.";
+    RPC_ADDR_IS_NULL = -1002, "Broker-internal.";
+    RPC_UNKNOWN = -1000, "Broker-internal.";
+    SUCCESS = 0, "Done.";
+    SYSTEM_ERROR = 1, "Anything without a code of its own; producers retry.";
+    SYSTEM_BUSY = 2, "Refused before it was tried; Java producers retry.";
+    REQUEST_CODE_NOT_SUPPORTED = 3, "No processor for the request code.";
+    TRANSACTION_FAILED = 4, "Unused.";
+    FLUSH_DISK_TIMEOUT = 10, "Stored, but not flushed in time; clients take it as delivered.";
+    SLAVE_NOT_AVAILABLE = 11, "Stored, but no replica is in sync; clients take it as delivered.";
+    FLUSH_SLAVE_TIMEOUT = 12, "Stored, but no replica confirmed in time; clients take it as delivered.";
+    MESSAGE_ILLEGAL = 13, "Too large, or not allowed in this form; not retried.";
+    SERVICE_NOT_AVAILABLE = 14, "Disk full or store closed; retried.";
+    VERSION_NOT_SUPPORTED = 15, "Unused.";
+    NO_PERMISSION = 16, "Authentication, authorization, or a topic clients may not write.";
+    TOPIC_NOT_EXIST = 17, "From the name server: ask for the default topic's route next.";
+    TOPIC_EXIST_ALREADY = 18, "Unused.";
+    PULL_NOT_FOUND = 19, "No new message.";
+    PULL_RETRY_IMMEDIATELY = 20, "No message matched; the offset advances.";
+    PULL_OFFSET_MOVED = 21, "The offset is outside the queue; go on at nextBeginOffset.";
+    QUERY_NOT_FOUND = 22, "No such offset, message or value.";
+    SUBSCRIPTION_PARSE_FAILED = 23, "The filter expression does not compile.";
+    SUBSCRIPTION_NOT_EXIST = 24, "No heartbeat of the group, or without this topic.";
+    SUBSCRIPTION_NOT_LATEST = 25, "The request's subscription is newer than the heartbeat's.";
+    SUBSCRIPTION_GROUP_NOT_EXIST = 26, "The group is unknown and may not be created.";
+    FILTER_DATA_NOT_EXIST = 27, "No compiled filter.";
+    FILTER_DATA_NOT_LATEST = 28, "The compiled filter is stale.";
+    INVALID_PARAMETER = 29, "A name or number that cannot be right.";
+    TRANSACTION_SHOULD_COMMIT = 200, "Unused.";
+    TRANSACTION_SHOULD_ROLLBACK = 201, "Unused.";
+    TRANSACTION_STATE_UNKNOW = 202, "Unused.";
+    TRANSACTION_STATE_GROUP_WRONG = 203, "Unused.";
+    NO_BUYER_ID = 204, "Java producers retry.";
+    NOT_IN_CURRENT_UNIT = 205, "Java producers retry.";
+    CONSUMER_NOT_ONLINE = 206, "No consumer of the group is connected.";
+    CONSUME_MSG_TIMEOUT = 207, "The client did not answer the broker.";
+    NO_MESSAGE = 208, "POP: the offset is outside the queue.";
+    POLLING_FULL = 209, "POP: too many held requests.";
+    POLLING_TIMEOUT = 210, "POP: nothing found.";
+    BROKER_NOT_EXIST = 211, "Made by tools.";
+    BROKER_DISPATCH_NOT_COMPLETE = 212, "The indexes are behind the log.";
+    BROADCAST_CONSUMPTION = 213, "Made by tools.";
+    FLOW_CONTROL = 215, "Proxy.";
+    NOT_LEADER_FOR_QUEUE = 501, "Static topics.";
+    ILLEGAL_OPERATION = 604, "A late commit, or a recall handle that is not valid.";
+    GO_AWAY = 1500, "Shutting down; Java clients reconnect.";
+    CONTROLLER_FENCED_MASTER_EPOCH = 2000, "Controller mode.";
+    CONTROLLER_FENCED_SYNC_STATE_SET_EPOCH = 2001, "Controller mode.";
+    CONTROLLER_INVALID_MASTER = 2002, "Controller mode.";
+    CONTROLLER_INVALID_REPLICAS = 2003, "Controller mode.";
+    CONTROLLER_MASTER_NOT_AVAILABLE = 2004, "Controller mode.";
+    CONTROLLER_INVALID_REQUEST = 2005, "Controller mode.";
+    CONTROLLER_BROKER_NOT_ALIVE = 2006, "Controller mode.";
+    CONTROLLER_NOT_LEADER = 2007, "Controller mode.";
+    CONTROLLER_BROKER_METADATA_NOT_EXIST = 2008, "Controller mode.";
+    CONTROLLER_INVALID_CLEAN_BROKER_METADATA = 2009, "Controller mode.";
+    CONTROLLER_BROKER_NEED_TO_BE_REGISTERED = 2010, "Controller mode.";
+    CONTROLLER_MASTER_STILL_EXIST = 2011, "Controller mode.";
+    CONTROLLER_ELECT_MASTER_FAILED = 2012, "Controller mode.";
+    CONTROLLER_ALTER_SYNC_STATE_SET_FAILED = 2013, "Controller mode.";
+    CONTROLLER_BROKER_ID_INVALID = 2014, "Controller mode.";
+    CONTROLLER_JRAFT_INTERNAL_ERROR = 2015, "Controller mode.";
+    CONTROLLER_BROKER_LIVE_INFO_NOT_EXISTS = 2016, "Controller mode.";
+    LMQ_QUOTA_EXCEEDED = 2017, "5.5.0.";
+    LITE_SUBSCRIPTION_QUOTA_EXCEEDED = 2018, "5.5.0.";
+    USER_NOT_EXIST = 3001, "ACL 2.0.";
+    POLICY_NOT_EXIST = 3002, "ACL 2.0.";
+}

@@ -1,0 +1,22 @@
+//! The shell around a shard: one pinned thread with one glommio executor, all of its sockets served in one sweep.
+//!
+//! A [`Service`] gets whole frames and writes answers into an [`Outbox`]; it knows no socket. [`sweep::serve`] reads
+//! what has arrived on every ready connection, tells the service that the sweep is over (its group-commit point), then
+//! sends what is due with one write a connection. glommio is named in this crate and in `storage/src/file/dma.rs` only.
+
+pub mod connection;
+pub mod control;
+mod epoll;
+pub mod listener;
+pub mod mailbox;
+pub mod outbox;
+pub mod service;
+pub mod shard;
+pub mod sweep;
+pub mod time;
+
+pub use connection::{ConnectionId, Peer};
+pub use mailbox::{Mailbox, MailboxSender, mailbox};
+pub use outbox::Outbox;
+pub use service::{CloseReason, Flow, Service};
+pub use sweep::{ServeOptions, serve};

@@ -1,0 +1,311 @@
+//! Bytes on their way to connections. No socket here: the sweep takes them from here and writes them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::ops::Range;
+use std::rc::Rc;
+use std::task::Waker;
+
+use crate::connection::ConnectionId;
+use crate::service::CloseReason;
+
+/// A connection with more than this queued is congested: no more of its requests are taken until it has read.
+pub const CONNECTION_BYTES_MAX: usize = 4 << 20;
+/// With more than this queued over all connections, each is congested at [`CROWDED_CONNECTION_BYTES_MAX`].
+pub const SHARD_BYTES_MAX: usize = 128 << 20;
+/// See [`SHARD_BYTES_MAX`].
+pub const CROWDED_CONNECTION_BYTES_MAX: usize = 64 << 10;
+/// An owned piece that has grown to this gets a successor, so that a half-sent piece is not moved around.
+const PIECE_BYTES: usize = 256 << 10;
+/// Capacity an emptied buffer keeps for the next answers.
+const SPARE_BYTES_MAX: usize = 64 << 10;
+/// Pieces of one vectored write.
+const SLICES_MAX: usize = 64;
+
+enum Piece {
+    Owned(Vec<u8>),
+    Shared { owner: Rc<dyn AsRef<[u8]>>, range: Range<usize> },
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) => bytes,
+            Self::Shared { owner, range } => &(**owner).as_ref()[range.clone()],
+        }
+    }
+}
+
+struct Queue {
+    id: ConnectionId,
+    pieces: VecDeque<Piece>,
+    /// Bytes of the first piece that are sent.
+    sent: usize,
+    bytes: usize,
+    is_dirty: bool,
+}
+
+#[derive(Default)]
+struct State {
+    queues: Vec<Option<Queue>>,
+    dirty: Vec<ConnectionId>,
+    closing: Vec<(ConnectionId, CloseReason)>,
+    bytes: usize,
+    resume_stalled: bool,
+    waker: Option<Waker>,
+    spare: Vec<Vec<u8>>,
+}
+
+/// Answers of one shard, per connection. A cheap handle: clones share the queues.
+#[derive(Clone, Default)]
+pub struct Outbox(Rc<RefCell<State>>);
+
+impl Outbox {
+    /// Lets `write` append whole frames to what goes to `to`. False: that connection is gone, nothing was written.
+    pub fn with_buffer(&self, to: ConnectionId, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut state = self.0.borrow_mut();
+        let state = &mut *state;
+        let Some(queue) = find(&mut state.queues, to) else { return false };
+        let grows = matches!(queue.pieces.back(), Some(Piece::Owned(bytes)) if bytes.len() < PIECE_BYTES);
+        if !grows {
+            queue.pieces.push_back(Piece::Owned(state.spare.pop().unwrap_or_default()));
+        }
+        let Some(Piece::Owned(bytes)) = queue.pieces.back_mut() else { unreachable!("just looked") };
+        let before = bytes.len();
+        write(bytes);
+        let written = bytes.len() - before;
+        queue.bytes += written;
+        state.bytes += written;
+        mark_dirty(&mut state.dirty, queue);
+        wake(&mut state.waker);
+        true
+    }
+
+    /// Appends `range` of `owner` to what goes to `to`, without copying it. False: that connection is gone.
+    pub fn share(&self, to: ConnectionId, owner: Rc<dyn AsRef<[u8]>>, range: Range<usize>) -> bool {
+        let mut state = self.0.borrow_mut();
+        let state = &mut *state;
+        let Some(queue) = find(&mut state.queues, to) else { return false };
+        queue.bytes += range.len();
+        state.bytes += range.len();
+        queue.pieces.push_back(Piece::Shared { owner, range });
+        mark_dirty(&mut state.dirty, queue);
+        wake(&mut state.waker);
+        true
+    }
+
+    /// Bytes that wait for a connection to read them.
+    pub fn queued_bytes(&self, to: ConnectionId) -> usize {
+        find(&mut self.0.borrow_mut().queues, to).map_or(0, |queue| queue.bytes)
+    }
+
+    /// Whether a connection has so much to read that no more of its requests should be taken.
+    pub fn is_congested(&self, to: ConnectionId) -> bool {
+        let mut state = self.0.borrow_mut();
+        let limit = if state.bytes > SHARD_BYTES_MAX { CROWDED_CONNECTION_BYTES_MAX } else { CONNECTION_BYTES_MAX };
+        find(&mut state.queues, to).is_some_and(|queue| queue.bytes > limit)
+    }
+
+    /// Closes a connection at the end of the sweep.
+    pub fn close(&self, id: ConnectionId, reason: CloseReason) {
+        let mut state = self.0.borrow_mut();
+        state.closing.push((id, reason));
+        wake(&mut state.waker);
+    }
+
+    /// Offers the kept frames of all stalled connections again.
+    pub fn resume_stalled(&self) {
+        let mut state = self.0.borrow_mut();
+        state.resume_stalled = true;
+        wake(&mut state.waker);
+    }
+
+    /// Runs the sweep soon although nothing has arrived.
+    pub(crate) fn wake(&self) {
+        wake(&mut self.0.borrow_mut().waker);
+    }
+
+    pub(crate) fn add(&self, id: ConnectionId) {
+        let mut state = self.0.borrow_mut();
+        let slot = id.slot();
+        if state.queues.len() <= slot {
+            state.queues.resize_with(slot + 1, || None);
+        }
+        assert!(state.queues[slot].is_none());
+        state.queues[slot] = Some(Queue { id, pieces: VecDeque::new(), sent: 0, bytes: 0, is_dirty: false });
+    }
+
+    pub(crate) fn remove(&self, id: ConnectionId) {
+        let mut state = self.0.borrow_mut();
+        let Some(queue) = state.queues.get_mut(id.slot()).and_then(Option::take) else { return };
+        assert_eq!(queue.id, id);
+        state.bytes -= queue.bytes;
+    }
+
+    /// Whether the sweep has something to do; registers `waker` if not.
+    pub(crate) fn is_due(&self, waker: &Waker) -> bool {
+        let mut state = self.0.borrow_mut();
+        if state.is_due() {
+            return true;
+        }
+        state.waker = Some(waker.clone());
+        false
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        self.0.borrow().is_due()
+    }
+
+    pub(crate) fn take_resume_stalled(&self) -> bool {
+        std::mem::take(&mut self.0.borrow_mut().resume_stalled)
+    }
+
+    pub(crate) fn take_closing(&self) -> Vec<(ConnectionId, CloseReason)> {
+        std::mem::take(&mut self.0.borrow_mut().closing)
+    }
+
+    /// Moves the connections with something new to send into `into`.
+    pub(crate) fn take_dirty(&self, into: &mut Vec<ConnectionId>) {
+        let mut state = self.0.borrow_mut();
+        let State { queues, dirty, .. } = &mut *state;
+        for id in dirty.drain(..) {
+            if let Some(queue) = find(queues, id) {
+                queue.is_dirty = false;
+                into.push(id);
+            }
+        }
+    }
+
+    /// Offers queued bytes of `id` to `send`, which says how many it took, until it takes less than offered.
+    /// Returns whether all are sent.
+    pub(crate) fn drain<E>(
+        &self,
+        id: ConnectionId,
+        mut send: impl FnMut(&[IoSlice<'_>]) -> Result<usize, E>,
+    ) -> Result<bool, E> {
+        let mut state = self.0.borrow_mut();
+        let state = &mut *state;
+        let Some(queue) = find(&mut state.queues, id) else { return Ok(true) };
+        while queue.bytes > 0 {
+            let mut slices: [IoSlice<'_>; SLICES_MAX] = [IoSlice::new(&[]); SLICES_MAX];
+            let mut offered = 0;
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(&queue.pieces) {
+                let skip = if count == 0 { queue.sent } else { 0 };
+                let bytes = &piece.bytes()[skip..];
+                offered += bytes.len();
+                *slice = IoSlice::new(bytes);
+                count += 1;
+            }
+            let taken = send(&slices[..count])?;
+            state.bytes -= taken;
+            queue.advance(taken, &mut state.spare);
+            if taken < offered {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl State {
+    fn is_due(&self) -> bool {
+        !self.dirty.is_empty() || !self.closing.is_empty() || self.resume_stalled
+    }
+}
+
+impl Queue {
+    fn advance(&mut self, taken: usize, spare: &mut Vec<Vec<u8>>) {
+        self.bytes -= taken;
+        self.sent += taken;
+        while let Some(first) = self.pieces.front() {
+            let length = first.bytes().len();
+            if self.sent < length {
+                return;
+            }
+            self.sent -= length;
+            if let Some(Piece::Owned(mut bytes)) = self.pieces.pop_front()
+                && bytes.capacity() <= SPARE_BYTES_MAX
+                && spare.len() < SLICES_MAX
+            {
+                bytes.clear();
+                spare.push(bytes);
+            }
+        }
+        assert_eq!(self.sent, 0);
+    }
+}
+
+fn find(queues: &mut [Option<Queue>], id: ConnectionId) -> Option<&mut Queue> {
+    queues.get_mut(id.slot())?.as_mut().filter(|queue| queue.id == id)
+}
+
+fn mark_dirty(dirty: &mut Vec<ConnectionId>, queue: &mut Queue) {
+    if !std::mem::replace(&mut queue.is_dirty, true) {
+        dirty.push(queue.id);
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collect(outbox: &Outbox, id: ConnectionId, limit: usize) -> Vec<u8> {
+        let mut got = Vec::new();
+        let taken = outbox.drain(id, |slices| {
+            let before = got.len();
+            for byte in slices.iter().flat_map(|slice| slice.iter()).take(limit) {
+                got.push(*byte);
+            }
+            Ok::<_, ()>(got.len() - before)
+        });
+        assert!(taken.is_ok());
+        got
+    }
+
+    #[test]
+    fn copied_and_shared_pieces_arrive_in_order_however_little_a_write_takes() {
+        let outbox = Outbox::default();
+        let id = ConnectionId::new(3, 7);
+        outbox.add(id);
+        assert!(outbox.with_buffer(id, |buffer| buffer.extend_from_slice(b"abc")));
+        assert!(outbox.share(id, Rc::new(b"0123456789".to_vec()), 2..6));
+        assert!(outbox.with_buffer(id, |buffer| buffer.extend_from_slice(b"xyz")));
+        assert_eq!(outbox.queued_bytes(id), 10);
+        let mut got = Vec::new();
+        while outbox.queued_bytes(id) > 0 {
+            got.extend(collect(&outbox, id, 3));
+        }
+        assert_eq!(got, b"abc2345xyz");
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_takes_nothing_and_its_slot_can_be_used_again() {
+        let outbox = Outbox::default();
+        let (old, new) = (ConnectionId::new(0, 1), ConnectionId::new(0, 2));
+        outbox.add(old);
+        outbox.with_buffer(old, |buffer| buffer.push(1));
+        outbox.remove(old);
+        outbox.add(new);
+        assert!(!outbox.with_buffer(old, |_| panic!("gone")));
+        assert_eq!(outbox.queued_bytes(new), 0);
+    }
+
+    #[test]
+    fn a_connection_that_does_not_read_becomes_congested() {
+        let outbox = Outbox::default();
+        let id = ConnectionId::new(0, 1);
+        outbox.add(id);
+        outbox.with_buffer(id, |buffer| buffer.resize(CONNECTION_BYTES_MAX, 0));
+        assert!(!outbox.is_congested(id));
+        outbox.with_buffer(id, |buffer| buffer.push(0));
+        assert!(outbox.is_congested(id));
+    }
+}

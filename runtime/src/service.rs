@@ -1,0 +1,47 @@
+//! What a shard does with what arrives.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use protocol::frame::Frame;
+
+use crate::connection::Peer;
+
+/// What becomes of a frame and its connection.
+#[derive(Debug)]
+pub enum Flow {
+    /// The frame is dealt with.
+    Continue,
+    /// It cannot be taken now: it is kept, and nothing more is read from this connection until
+    /// [`Outbox::resume_stalled`](crate::Outbox::resume_stalled); then it is offered again.
+    Stall,
+    /// The connection is closed; the reason is logged once.
+    Close(CloseReason),
+}
+
+/// Why a connection was closed.
+#[derive(Clone, Debug)]
+pub struct CloseReason(pub Cow<'static, str>);
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One shard's behaviour. All calls come on the shard's thread; none may block.
+pub trait Service: 'static {
+    /// What other threads may send here.
+    type Message: Send + 'static;
+
+    /// A connection was accepted.
+    fn connected(&self, _peer: &Peer) {}
+    /// A whole frame arrived. Answers go to the shard's [`Outbox`](crate::Outbox), now or later.
+    fn frame(&self, peer: &Peer, frame: &Frame<'_>) -> Flow;
+    /// A connection is gone.
+    fn closed(&self, _peer: &Peer) {}
+    /// Every ready connection has been read: the group-commit point.
+    fn sweep_end(&self) {}
+    /// Another thread sent something.
+    fn message(&self, message: Self::Message);
+}

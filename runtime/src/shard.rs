@@ -1,0 +1,41 @@
+//! A pinned thread with one executor.
+
+use std::future::Future;
+use std::io;
+
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+
+/// Registered memory of an executor, bytes; log buffers that do not fit are taken from the heap. glommio registers it
+/// three times over against the limit of locked memory, so more would not start under Debian's default.
+pub const IO_MEMORY_BYTES: usize = 1 << 20;
+/// Operations that may be submitted at once.
+const RING_DEPTH: usize = 256;
+
+/// A running shard.
+pub struct ShardHandle<T: Send + 'static>(ExecutorJoinHandle<T>);
+
+impl<T: Send + 'static> ShardHandle<T> {
+    /// Waits for its end.
+    /// # Errors
+    /// The executor could not be made, or the thread panicked.
+    pub fn join(self) -> io::Result<T> {
+        self.0.join().map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
+/// Starts a thread named `name`, pinned to `cpu` if one is given, and runs what `start` makes on it.
+/// # Errors
+/// The executor cannot be made: io_uring is not permitted, or locked memory is short. `preflight` says which.
+pub fn spawn_shard<F, T>(
+    name: &str,
+    cpu: Option<usize>,
+    start: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<ShardHandle<T>>
+where
+    F: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
+    let placement = cpu.map_or(Placement::Unbound, Placement::Fixed);
+    let builder = LocalExecutorBuilder::new(placement).name(name).io_memory(IO_MEMORY_BYTES).ring_depth(RING_DEPTH);
+    builder.spawn(start).map(ShardHandle).map_err(|error| io::Error::other(error.to_string()))
+}

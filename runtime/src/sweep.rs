@@ -1,0 +1,474 @@
+//! The sweep: read every ready connection, let the service commit, write what is due. See the crate's text.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::mpsc::TryRecvError;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use protocol::frame::decode_frame;
+
+use crate::connection::{ConnectionId, Peer};
+use crate::epoll::{Epoll, Ready};
+use crate::mailbox::{Letter, Mailbox};
+use crate::outbox::Outbox;
+use crate::service::{CloseReason, Flow, Service};
+use crate::time;
+
+/// Read from one connection in one sweep at most, so that a busy one does not keep the others waiting.
+const READ_BYTES: usize = 256 << 10;
+/// A half-received frame's buffer grows by this, as its bytes arrive, whatever length it claims.
+const GROW_BYTES: usize = 1 << 20;
+/// Memory of half-received and kept frames over all connections; a connection that would pass it is closed.
+const HELD_BYTES_MAX: usize = 512 << 20;
+/// An emptied buffer above this is given back.
+const KEEP_BYTES: usize = 64 << 10;
+/// Connections accepted in one sweep.
+const ACCEPT_MAX: usize = 64;
+/// Sweeps that find nothing before the shard sleeps.
+const IDLE_SWEEPS: u32 = 2;
+/// How often idle connections are looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// At the end, answers that are due get this long to be sent.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+const LISTENER_TOKENS: u64 = 1 << 40;
+const MAILBOX_TOKEN: u64 = u64::MAX;
+
+/// Where and how to serve.
+pub struct ServeOptions {
+    /// Bound sockets; [`listen`](crate::listener::listen) makes them.
+    pub listeners: Vec<TcpListener>,
+    /// A connection without traffic in either direction for this long is closed.
+    pub idle_timeout: Duration,
+    /// Connections a shard holds at most; further ones are closed at once.
+    pub connections_max: usize,
+}
+
+struct Connection {
+    peer: Peer,
+    socket: TcpStream,
+    /// Bytes received and not yet taken by the service.
+    held: Vec<u8>,
+    is_stalled: bool,
+    waits_to_write: bool,
+    last_active: Instant,
+}
+
+struct Server<S: Service> {
+    service: Rc<S>,
+    outbox: Outbox,
+    options: ServeOptions,
+    mailbox: Mailbox<S::Message>,
+    epoll: Epoll,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    generation: u32,
+    count: usize,
+    held_bytes: usize,
+    stalled: Vec<ConnectionId>,
+    scratch: Vec<u8>,
+    refused: u64,
+}
+
+/// Serves until the mailbox is told to stop.
+/// # Errors
+/// The epoll set fails: the shard cannot go on.
+pub async fn serve<S: Service>(
+    service: Rc<S>,
+    outbox: Outbox,
+    options: ServeOptions,
+    mailbox: Mailbox<S::Message>,
+) -> io::Result<()> {
+    let epoll = Epoll::new()?;
+    for (number, listener) in options.listeners.iter().enumerate() {
+        epoll.add(listener, LISTENER_TOKENS + number as u64)?;
+    }
+    epoll.add(&*mailbox.wake, MAILBOX_TOKEN)?;
+    let tick = outbox.clone();
+    let mut server = Server {
+        service,
+        outbox,
+        options,
+        mailbox,
+        epoll,
+        connections: Vec::new(),
+        free: Vec::new(),
+        generation: 0,
+        count: 0,
+        held_bytes: 0,
+        stalled: Vec::new(),
+        scratch: vec![0; READ_BYTES],
+        refused: 0,
+    };
+    time::spawn(async move {
+        loop {
+            time::sleep(HOUSEKEEPING).await;
+            tick.wake();
+        }
+    });
+    server.run().await
+}
+
+impl<S: Service> Server<S> {
+    async fn run(&mut self) -> io::Result<()> {
+        let mut ready = Vec::new();
+        let mut idle_sweeps = 0;
+        let mut next_housekeeping = Instant::now() + HOUSEKEEPING;
+        loop {
+            ready.clear();
+            self.epoll.collect(&mut ready)?;
+            if ready.is_empty() && !self.outbox.has_work() {
+                idle_sweeps += 1;
+                if idle_sweeps <= IDLE_SWEEPS {
+                    time::yield_now().await;
+                    continue;
+                }
+                self.wait().await?;
+            } else {
+                idle_sweeps = 0;
+                if self.sweep(&ready) {
+                    return self.finish().await;
+                }
+                time::yield_now().await;
+            }
+            let now = Instant::now();
+            if now >= next_housekeeping {
+                next_housekeeping = now + HOUSEKEEPING;
+                self.close_idle(now);
+            }
+        }
+    }
+
+    /// Sleeps until a socket is ready, another task has something to send, or it is time for housekeeping.
+    async fn wait(&mut self) -> io::Result<()> {
+        let (epoll, outbox) = (&mut self.epoll, &self.outbox);
+        let mut woken = false;
+        poll_fn(|context| {
+            // Registering in the outbox comes first: a wake between the two checks is not lost.
+            let is_due = outbox.is_due(context.waker());
+            let ready = epoll.poll_ready(context);
+            if is_due || std::mem::replace(&mut woken, true) { Poll::Ready(Ok(())) } else { ready }
+        })
+        .await
+    }
+
+    /// One sweep. True: the shard is to stop.
+    fn sweep(&mut self, ready: &[Ready]) -> bool {
+        let now = Instant::now();
+        let mut stop = false;
+        for ready in ready {
+            match ready.token {
+                MAILBOX_TOKEN => stop |= self.read_mailbox(),
+                token if token >= LISTENER_TOKENS => self.accept((token - LISTENER_TOKENS) as usize, now),
+                token => self.serve_ready(token as usize, ready, now),
+            }
+        }
+        if self.outbox.take_resume_stalled() {
+            self.resume_stalled();
+        }
+        self.service.sweep_end();
+        self.flush(now);
+        stop
+    }
+
+    fn read_mailbox(&mut self) -> bool {
+        let mut counter = [0; 8];
+        let _ = rustix::io::read(&*self.mailbox.wake, &mut counter);
+        loop {
+            match self.mailbox.letters.try_recv() {
+                Ok(Letter::Service(message)) => self.service.message(message),
+                Ok(Letter::Stop) => return true,
+                // All senders gone means that nobody is left to ask for the end either.
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn accept(&mut self, listener: usize, now: Instant) {
+        for _ in 0..ACCEPT_MAX {
+            let (socket, remote) = match self.options.listeners[listener].accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection failed; raise the limit of open files if it says so");
+                    return;
+                }
+            };
+            if self.count >= self.options.connections_max {
+                self.refused += 1;
+                if self.refused.is_power_of_two() {
+                    let (limit, refused) = (self.options.connections_max, self.refused);
+                    tracing::warn!(%remote, limit, refused, "connection refused: connectionsMax is reached");
+                }
+                continue;
+            }
+            if let Err(error) = self.add(socket, remote, now) {
+                tracing::warn!(%remote, %error, "a connection could not be set up");
+            }
+        }
+    }
+
+    fn add(&mut self, socket: TcpStream, remote: std::net::SocketAddr, now: Instant) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        let local = socket.local_addr()?;
+        let slot = self.free.pop().unwrap_or(self.connections.len());
+        if slot == self.connections.len() {
+            self.connections.push(None);
+        }
+        self.generation += 1;
+        let peer = Peer { id: ConnectionId::new(slot, self.generation), remote, local };
+        if let Err(error) = self.epoll.add(&socket, slot as u64) {
+            self.free.push(slot);
+            return Err(error);
+        }
+        self.outbox.add(peer.id);
+        let connection =
+            Connection { peer, socket, held: Vec::new(), is_stalled: false, waits_to_write: false, last_active: now };
+        self.connections[slot] = Some(connection);
+        self.count += 1;
+        self.service.connected(&peer);
+        Ok(())
+    }
+
+    fn serve_ready(&mut self, slot: usize, ready: &Ready, now: Instant) {
+        // Closed earlier in this sweep.
+        let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else { return };
+        connection.last_active = now;
+        let mut end = None;
+        if ready.writable {
+            end = self.send(&mut connection);
+        }
+        if end.is_none() && ready.readable && !connection.is_stalled {
+            end = self.receive(&mut connection);
+        }
+        self.connections[slot] = Some(connection);
+        if let Some(reason) = end {
+            self.close(slot, reason.as_ref());
+        }
+    }
+
+    /// Reads once and hands on what is whole. Some: the connection is to be closed, with a reason unless the client
+    /// closed it.
+    fn receive(&mut self, connection: &mut Connection) -> Option<Option<CloseReason>> {
+        if connection.held.is_empty() {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let received = connection.socket.read(&mut scratch);
+            let end = match received {
+                Ok(0) => Some(None),
+                Ok(bytes) => self.take_frames(connection, &scratch[..bytes]),
+                Err(error) => end_of_read(&error),
+            };
+            self.scratch = scratch;
+            return end;
+        }
+        let before = connection.held.len();
+        let room = missing_bytes(&connection.held).clamp(KEEP_BYTES, GROW_BYTES);
+        connection.held.resize(before + room, 0);
+        let received = connection.socket.read(&mut connection.held[before..]);
+        connection.held.truncate(before + *received.as_ref().unwrap_or(&0));
+        match received {
+            Ok(0) => Some(None),
+            Ok(bytes) => {
+                self.held_bytes += bytes;
+                self.take_held(connection)
+            }
+            Err(error) => end_of_read(&error),
+        }
+    }
+
+    fn take_held(&mut self, connection: &mut Connection) -> Option<Option<CloseReason>> {
+        let held = std::mem::take(&mut connection.held);
+        self.held_bytes -= held.len();
+        let end = self.take_frames(connection, &held);
+        if connection.held.is_empty() && held.capacity() <= KEEP_BYTES {
+            connection.held = held;
+            connection.held.clear();
+        }
+        end
+    }
+
+    /// Hands whole frames to the service and keeps the rest.
+    fn take_frames(&mut self, connection: &mut Connection, bytes: &[u8]) -> Option<Option<CloseReason>> {
+        let mut at = 0;
+        let id = connection.peer.id;
+        loop {
+            let (frame, used) = match decode_frame(&bytes[at..]) {
+                Ok(Some(decoded)) => decoded,
+                Ok(None) => break,
+                Err(error) => {
+                    let hint = if bytes[at] == 0x16 { " (this is how TLS begins: TLS is not served)" } else { "" };
+                    return Some(Some(CloseReason(format!("{error}{hint}").into())));
+                }
+            };
+            let is_taken = !self.outbox.is_congested(id);
+            match if is_taken { self.service.frame(&connection.peer, &frame) } else { Flow::Stall } {
+                Flow::Continue => at += used,
+                Flow::Close(reason) => return Some(Some(reason)),
+                Flow::Stall => {
+                    self.stall(connection);
+                    break;
+                }
+            }
+        }
+        let rest = &bytes[at..];
+        if rest.is_empty() {
+            return None;
+        }
+        self.held_bytes += rest.len();
+        if self.held_bytes > HELD_BYTES_MAX {
+            self.held_bytes -= rest.len();
+            let reason = format!("half-received frames take {HELD_BYTES_MAX} bytes already");
+            return Some(Some(CloseReason(reason.into())));
+        }
+        connection.held.extend_from_slice(rest);
+        None
+    }
+
+    fn stall(&mut self, connection: &mut Connection) {
+        if !std::mem::replace(&mut connection.is_stalled, true) {
+            self.stalled.push(connection.peer.id);
+            self.watch(connection);
+        }
+    }
+
+    fn watch(&self, connection: &Connection) {
+        let (token, read, write) =
+            (connection.peer.id.slot() as u64, !connection.is_stalled, connection.waits_to_write);
+        if let Err(error) = self.epoll.watch(&connection.socket, token, read, write) {
+            let reason = CloseReason(format!("its socket cannot be watched: {error}").into());
+            self.outbox.close(connection.peer.id, reason);
+        }
+    }
+
+    fn resume_stalled(&mut self) {
+        for id in std::mem::take(&mut self.stalled) {
+            let slot = id.slot();
+            let Some(mut connection) = self.connections[slot].take_if(|connection| connection.peer.id == id) else {
+                continue;
+            };
+            connection.is_stalled = false;
+            let end = self.take_held(&mut connection);
+            if !connection.is_stalled {
+                self.watch(&connection);
+            }
+            self.connections[slot] = Some(connection);
+            if let Some(reason) = end {
+                self.close(slot, reason.as_ref());
+            }
+        }
+    }
+
+    fn flush(&mut self, now: Instant) {
+        let mut dirty = Vec::new();
+        self.outbox.take_dirty(&mut dirty);
+        for id in dirty {
+            let slot = id.slot();
+            let Some(mut connection) = self.connections[slot].take_if(|connection| connection.peer.id == id) else {
+                continue;
+            };
+            connection.last_active = now;
+            let end = if connection.waits_to_write { None } else { self.send(&mut connection) };
+            self.connections[slot] = Some(connection);
+            if let Some(reason) = end {
+                self.close(slot, reason.as_ref());
+            }
+        }
+        for (id, reason) in self.outbox.take_closing() {
+            if self.connections.get(id.slot()).is_some_and(|held| held.as_ref().is_some_and(|held| held.peer.id == id))
+            {
+                self.close(id.slot(), Some(&reason));
+            }
+        }
+    }
+
+    /// Sends what is queued. A connection that was congested is resumed once it has read.
+    fn send(&mut self, connection: &mut Connection) -> Option<Option<CloseReason>> {
+        let id = connection.peer.id;
+        let sent = self.outbox.drain(id, |slices| {
+            loop {
+                match connection.socket.write_vectored(slices) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                    result => return result,
+                }
+            }
+        });
+        let all = match sent {
+            Ok(all) => all,
+            // The client is gone; the read side says the same and needs no second line in the log.
+            Err(_) => return Some(None),
+        };
+        if connection.waits_to_write == all {
+            connection.waits_to_write = !all;
+            self.watch(connection);
+        }
+        if connection.is_stalled && !self.outbox.is_congested(id) {
+            self.outbox.resume_stalled();
+        }
+        None
+    }
+
+    fn close(&mut self, slot: usize, reason: Option<&CloseReason>) {
+        let Some(connection) = self.connections[slot].take() else { return };
+        let peer = connection.peer;
+        if let Some(reason) = reason {
+            tracing::info!(remote = %peer.remote, local = %peer.local, %reason, "connection closed");
+        }
+        let _ = self.epoll.remove(&connection.socket);
+        let _ = connection.socket.shutdown(Shutdown::Both);
+        self.held_bytes -= connection.held.len();
+        self.outbox.remove(peer.id);
+        self.free.push(slot);
+        self.count -= 1;
+        self.service.closed(&peer);
+    }
+
+    fn close_idle(&mut self, now: Instant) {
+        let timeout = self.options.idle_timeout;
+        for slot in 0..self.connections.len() {
+            let idle = |connection: &Connection| now.duration_since(connection.last_active) >= timeout;
+            if self.connections[slot].as_ref().is_some_and(idle) {
+                let reason = CloseReason(format!("no traffic for {} s", timeout.as_secs()).into());
+                self.close(slot, Some(&reason));
+            }
+        }
+    }
+
+    /// Sends what is due, then closes everything.
+    async fn finish(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + STOP_GRACE;
+        self.options.listeners.clear();
+        while Instant::now() < deadline {
+            self.service.sweep_end();
+            self.flush(Instant::now());
+            let waiting = self.connections.iter().flatten().any(|held| self.outbox.queued_bytes(held.peer.id) > 0);
+            if !waiting {
+                break;
+            }
+            time::sleep(Duration::from_millis(1)).await;
+        }
+        for slot in 0..self.connections.len() {
+            self.close(slot, None);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that the frame at the start of `held` still lacks.
+fn missing_bytes(held: &[u8]) -> usize {
+    let Some(length) = held.first_chunk::<4>() else { return 0 };
+    (u32::from_be_bytes(*length) as usize).saturating_add(4).saturating_sub(held.len())
+}
+
+fn end_of_read(error: &io::Error) -> Option<Option<CloseReason>> {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::Interrupted => None,
+        // A client that dies closes like this; it is no event.
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Some(None),
+        _ => Some(Some(CloseReason(format!("reading failed: {error}").into()))),
+    }
+}

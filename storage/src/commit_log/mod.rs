@@ -1,0 +1,361 @@
+//! The CommitLog: entries in segment files, written in whole blocks behind a tail in memory.
+//!
+//! `entry` is the layout, `append` the tail in memory, `roll` the segment files, `read` cache and cold reads, `recover`
+//! what happens at start. This file joins them: appending is synchronous, [`CommitLog::flush`] is the one place that
+//! writes messages.
+
+mod append;
+pub mod entry;
+mod read;
+pub mod recover;
+mod roll;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+pub use append::{ENTRY_BYTES_MAX, LogBuffer, LogPosition};
+use entry::HEADER_BYTES;
+pub use entry::LogId;
+pub use read::LogSlice;
+use read::ReadAhead;
+use roll::Segments;
+
+use self::append::Tail;
+use crate::error::{AppendError, StorageError};
+use crate::file::{AlignedBuffer, Disk, LogFile};
+use crate::ring::Ring;
+
+/// Without a ring, this many bytes may wait for their write; more makes the shard stop reading.
+pub const PENDING_BYTES_MAX: u64 = 64 << 20;
+/// In ASYNC_FLUSH the log is synced at the latest when this much is not on stable storage. Bounds what recovery has to
+/// look through behind a torn write.
+pub const UNSYNCED_BYTES_MAX: u64 = 64 << 20;
+/// A short write is tried again from its start this many times before it counts as failed.
+const SHORT_WRITE_TRIES: u32 = 3;
+/// Segment files lie here, below the shard's folder.
+pub const DIRECTORY: &str = "commitlog";
+
+/// What an acknowledgement promises.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum FlushMode {
+    /// The process may die: in the ring, or written where there is no ring.
+    Async,
+    /// The machine may die: written and synced.
+    Sync,
+}
+
+/// Settings of a log.
+#[derive(Copy, Clone, Debug)]
+pub struct LogOptions {
+    /// Bytes of a new segment file, a multiple of the block size. RocketMQ: `mappedFileSizeCommitLog`.
+    pub segment_bytes: u64,
+    /// What an acknowledgement promises. RocketMQ: `flushDiskType`.
+    pub flush: FlushMode,
+    /// Memory for the newest part of the log, bytes.
+    pub cache_bytes: usize,
+}
+
+/// The log of one shard.
+pub struct CommitLog<D: Disk> {
+    disk: D,
+    id: LogId,
+    options: LogOptions,
+    tail: RefCell<Tail<D::Buffer>>,
+    segments: Segments<D>,
+    cache: RefCell<Cache<D::Buffer>>,
+    read_ahead: ReadAhead<D::Buffer>,
+    /// End of what the segment files hold.
+    written: Cell<u64>,
+    /// End of what is known to be on stable storage.
+    stable: Cell<u64>,
+    flushing: Cell<bool>,
+    flush_waiters: RefCell<Vec<Waker>>,
+    failure: RefCell<Option<String>>,
+}
+
+/// The newest buffers of the log, oldest first, bounded by bytes; what is not written yet is never dropped.
+struct Cache<B> {
+    buffers: VecDeque<Rc<LogBuffer<B>>>,
+    bytes: usize,
+}
+
+impl<D: Disk> CommitLog<D> {
+    /// Appends a unit of `bytes` bytes that holds `count` message records, with the control record that must become
+    /// durable with it (may be empty). `encode` gets the physical offset of the unit's first byte and its place.
+    ///
+    /// The unit joins the open entry; [`Self::seal`] ends it.
+    /// # Errors
+    /// Nothing was appended; see [`AppendError`] for what to wait for.
+    pub fn append<R>(
+        &self,
+        bytes: usize,
+        count: u32,
+        control: &[u8],
+        encode: impl FnOnce(u64, &mut [u8]) -> R,
+    ) -> Result<R, AppendError> {
+        self.admit(bytes, control.len())?;
+        let mut tail = self.tail.borrow_mut();
+        let allocate = |bytes| self.disk.buffer(bytes);
+        if tail.needs_roll(bytes, control.len()) {
+            let next_end = self.segments.start_next()?;
+            tail.roll(next_end, allocate);
+        }
+        Ok(tail.append(bytes, count, control, allocate, encode))
+    }
+
+    /// Whether [`Self::append`] would take a unit of this size now.
+    /// # Errors
+    /// What it would answer.
+    pub fn admit(&self, bytes: usize, control_bytes: usize) -> Result<(), AppendError> {
+        if let Some(cause) = self.failure.borrow().clone() {
+            return Err(AppendError::Failed { cause });
+        }
+        let unit = Tail::<D::Buffer>::unit_bytes(bytes, control_bytes);
+        let limit_bytes = self.unit_bytes_max();
+        if unit > limit_bytes {
+            return Err(AppendError::TooLong { bytes: unit, limit_bytes });
+        }
+        let tail = self.tail.borrow();
+        let waiting_bytes = tail.end() - self.written.get();
+        let limit_bytes = tail.ring_capacity().map_or(PENDING_BYTES_MAX, |ring| ring.min(PENDING_BYTES_MAX));
+        // A roll skips less than what the unit itself needs, so twice its size always covers it.
+        if waiting_bytes > 0 && waiting_bytes + 2 * (unit + HEADER_BYTES) as u64 > limit_bytes {
+            return Err(AppendError::Backlog { waiting_bytes, limit_bytes });
+        }
+        if tail.needs_roll(bytes, control_bytes) { self.segments.check_next() } else { Ok(()) }
+    }
+
+    /// Longest unit with its header that fits an entry of this log.
+    pub fn unit_bytes_max(&self) -> usize {
+        let segment = self.segments.smallest_ahead() as usize - HEADER_BYTES;
+        let ring = self.tail.borrow().ring_capacity().map_or(usize::MAX, |bytes| bytes as usize / 2 - 2 * HEADER_BYTES);
+        ENTRY_BYTES_MAX.min(segment).min(ring)
+    }
+
+    /// Ends the open entry and returns where the log now stands. In ASYNC_FLUSH with a ring, all of it may be
+    /// acknowledged from here on.
+    pub fn seal(&self) -> LogPosition {
+        let mut tail = self.tail.borrow_mut();
+        tail.seal();
+        tail.sealed()
+    }
+
+    /// Where the last sealed entry ends.
+    pub fn end(&self) -> LogPosition {
+        self.tail.borrow().sealed()
+    }
+
+    /// Up to where a record appended now may be acknowledged and read.
+    pub fn acknowledgeable(&self) -> u64 {
+        match self.options.flush {
+            FlushMode::Sync => self.stable.get(),
+            FlushMode::Async if self.has_ring() => self.end().position,
+            FlushMode::Async => self.written.get(),
+        }
+    }
+
+    /// Whether acknowledgements come from the shared-memory ring.
+    pub fn has_ring(&self) -> bool {
+        self.tail.borrow().ring_capacity().is_some()
+    }
+
+    /// From here on, acknowledgements come from `ring`, or with `None` wait for the write. Everything in the ring so far
+    /// has to be written.
+    pub fn replace_ring(&self, ring: Option<Box<dyn Ring>>) {
+        assert_eq!(self.waiting_bytes(), 0, "only the ring may hold what is not written");
+        self.tail.borrow_mut().set_ring(ring);
+    }
+
+    /// Whether sealed entries wait for [`Self::flush`].
+    pub fn has_unwritten(&self) -> bool {
+        self.failure.borrow().is_none() && self.written.get() < self.end().position && !self.tail.borrow().is_taken()
+    }
+
+    /// Bytes appended and not yet written.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.tail.borrow().end() - self.written.get()
+    }
+
+    /// End of what is known to be on stable storage.
+    pub fn stable(&self) -> u64 {
+        self.stable.get()
+    }
+
+    /// First physical offset that is still there.
+    pub fn first(&self) -> u64 {
+        self.segments.first()
+    }
+
+    /// Why the log takes no more writes, once it does not.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Writes everything sealed, oldest first, and in SYNC_FLUSH syncs it. One flush runs at a time, another waits for
+    /// it: what is sealed while one runs is taken by it too, or by the next.
+    /// # Errors
+    /// [`StorageError::Flush`]; the log takes no more writes then, because nobody can tell what a failed write or
+    /// sync has left behind.
+    pub async fn flush(&self) -> Result<(), StorageError> {
+        self.begin_flush().await;
+        let result = self.flush_sealed().await;
+        self.flushing.set(false);
+        self.flush_waiters.borrow_mut().drain(..).for_each(Waker::wake);
+        if let Err(error) = &result {
+            self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
+        }
+        result
+    }
+
+    /// Waits for a flush that runs, then claims the next.
+    async fn begin_flush(&self) {
+        poll_fn(|context| {
+            if self.flushing.replace(true) {
+                self.flush_waiters.borrow_mut().push(context.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    async fn flush_sealed(&self) -> Result<(), StorageError> {
+        let mut unsynced: Option<Rc<D::LogFile>> = None;
+        while let Some(buffer) = self.take_for_writing() {
+            let (file, base) = self.segments.file_of(buffer.start());
+            if let Some(before) = unsynced.replace(file.clone()).filter(|before| !Rc::ptr_eq(before, &file)) {
+                self.sync_file(&before, self.written.get()).await?;
+            }
+            write_whole(&*file, &buffer, buffer.start() - base).await?;
+            self.written.set(buffer.covers());
+            self.cache.borrow_mut().evict(self.options.cache_bytes, self.written.get());
+        }
+        let Some(file) = unsynced else { return Ok(()) };
+        if self.options.flush == FlushMode::Sync || self.written.get() - self.stable.get() > UNSYNCED_BYTES_MAX {
+            let written = self.written.get();
+            self.sync_file(&file, written).await?;
+            self.set_stable(written);
+        }
+        Ok(())
+    }
+
+    fn take_for_writing(&self) -> Option<Rc<LogBuffer<D::Buffer>>> {
+        let mut tail = self.tail.borrow_mut();
+        if let Some(buffer) = tail.take_frozen() {
+            self.cache.borrow_mut().push(buffer.clone());
+            return Some(buffer);
+        }
+        tail.freeze_sealed();
+        let buffer = tail.take_frozen()?;
+        self.cache.borrow_mut().push(buffer.clone());
+        Some(buffer)
+    }
+
+    /// Puts everything written so far on stable storage; for ASYNC_FLUSH, now and then.
+    /// # Errors
+    /// [`StorageError::Flush`], as for [`Self::flush`].
+    pub async fn sync(&self) -> Result<(), StorageError> {
+        let written = self.written.get();
+        if written == self.stable.get() {
+            return Ok(());
+        }
+        for file in self.segments.files_between(self.stable.get(), written) {
+            if let Err(error) = self.sync_file(&file, written).await {
+                self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
+                return Err(error);
+            }
+        }
+        self.set_stable(written);
+        Ok(())
+    }
+
+    fn set_stable(&self, stable: u64) {
+        if stable > self.stable.get() {
+            self.stable.set(stable);
+            self.tail.borrow_mut().set_stable(stable);
+        }
+    }
+
+    async fn sync_file(&self, file: &D::LogFile, up_to: u64) -> Result<(), StorageError> {
+        let from = self.stable.get();
+        file.sync_data().await.map_err(|source| StorageError::Flush { op: "data sync", from, up_to, source })
+    }
+
+    /// Whether it is time to make the next segment.
+    pub fn needs_next_segment(&self) -> bool {
+        self.segments.needs_next(self.tail.borrow().end())
+    }
+
+    /// Whether the next segment could not be made, and should be tried again.
+    pub fn failed_next_segment(&self) -> bool {
+        self.segments.failed_next()
+    }
+
+    /// Makes the next segment ready; cheap when it is.
+    /// # Errors
+    /// The file cannot be made. Appends go on in the present segment.
+    pub async fn prepare_next_segment(&self) -> Result<(), StorageError> {
+        self.segments.prepare_next(&self.disk, self.options.segment_bytes).await
+    }
+
+    /// Removes the oldest segment if all of it lies below `position`, or keeps its file for reuse.
+    /// Returns the new first physical offset if one was removed.
+    /// # Errors
+    /// The file cannot be removed.
+    pub async fn remove_oldest_below(&self, position: u64) -> Result<Option<u64>, StorageError> {
+        self.segments.remove_oldest_below(&self.disk, position.min(self.stable.get())).await
+    }
+
+    /// The segments there are: first physical offset and bytes, oldest first.
+    pub fn segments(&self) -> Vec<(u64, u64)> {
+        self.segments.table()
+    }
+
+    /// The files of this log.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// The id its entries carry.
+    pub fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// Settings it was opened with.
+    pub fn options(&self) -> &LogOptions {
+        &self.options
+    }
+}
+
+async fn write_whole<F: LogFile>(file: &F, buffer: &LogBuffer<F::Buffer>, at: u64) -> Result<(), StorageError> {
+    let flush_error = |source| StorageError::Flush { op: "write", from: buffer.start(), up_to: buffer.end(), source };
+    let bytes = (**buffer.memory()).as_ref().len();
+    for _ in 0..SHORT_WRITE_TRIES {
+        if file.write_at(at, buffer.memory().clone()).await.map_err(flush_error)? == bytes {
+            return Ok(());
+        }
+    }
+    Err(flush_error(std::io::Error::new(std::io::ErrorKind::WriteZero, "the write stayed short")))
+}
+
+impl<B: AlignedBuffer> Cache<B> {
+    fn new() -> Self {
+        Self { buffers: VecDeque::new(), bytes: 0 }
+    }
+
+    fn push(&mut self, buffer: Rc<LogBuffer<B>>) {
+        self.bytes += (**buffer.memory()).as_ref().len();
+        self.buffers.push_back(buffer);
+    }
+
+    fn evict(&mut self, bytes_max: usize, written: u64) {
+        while self.bytes > bytes_max {
+            let Some(oldest) = self.buffers.front().filter(|oldest| oldest.end() <= written) else { return };
+            self.bytes -= (**oldest.memory()).as_ref().len();
+            self.buffers.pop_front();
+        }
+    }
+}

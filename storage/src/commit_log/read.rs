@@ -1,0 +1,139 @@
+//! Reading the log: from the buffers of its newest part, else from the files with read-ahead.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::{CommitLog, roll};
+use crate::error::StorageError;
+use crate::file::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, align_down, align_up};
+
+/// Bytes of one cold read; a pull of old messages mostly finds its next ones in the same window.
+const WINDOW_BYTES: u64 = 256 << 10;
+/// Windows kept a shard; more readers of old messages than this read some blocks twice.
+const WINDOWS_MAX: usize = 32;
+
+/// Bytes of the log that stay valid however long they are held.
+pub struct LogSlice<B> {
+    memory: Rc<B>,
+    range: Range<usize>,
+}
+
+impl<B: AlignedBuffer> AsRef<[u8]> for LogSlice<B> {
+    fn as_ref(&self) -> &[u8] {
+        &(*self.memory).as_ref()[self.range.clone()]
+    }
+}
+
+/// The last windows read from files, most recently used last. It is apart from the cache of the log's newest part, so
+/// that a consumer of old messages evicts nothing there.
+pub(super) struct ReadAhead<B> {
+    windows: RefCell<VecDeque<Window<B>>>,
+}
+
+struct Window<B> {
+    start: u64,
+    /// End of what had been written to the file when the window was read.
+    end: u64,
+    memory: Rc<B>,
+}
+
+impl<B: AlignedBuffer> ReadAhead<B> {
+    pub(super) fn new() -> Self {
+        Self { windows: RefCell::new(VecDeque::new()) }
+    }
+
+    fn find(&self, position: u64, bytes: usize) -> Option<LogSlice<B>> {
+        let mut windows = self.windows.borrow_mut();
+        let end = position + bytes as u64;
+        let at = windows.iter().position(|window| window.start <= position && end <= window.end)?;
+        let window = windows.remove(at)?;
+        let from = (position - window.start) as usize;
+        let slice = LogSlice { memory: window.memory.clone(), range: from..from + bytes };
+        windows.push_back(window);
+        Some(slice)
+    }
+
+    fn keep(&self, window: Window<B>) {
+        if (*window.memory).as_ref().len() as u64 > 2 * WINDOW_BYTES {
+            return;
+        }
+        let mut windows = self.windows.borrow_mut();
+        windows.retain(|kept| kept.start != window.start);
+        if windows.len() == WINDOWS_MAX {
+            windows.pop_front();
+        }
+        windows.push_back(window);
+    }
+}
+
+impl<D: Disk> CommitLog<D> {
+    /// Hands the `bytes` bytes at `position` to `read` if they are in memory: the newest part of the log, or what a
+    /// recent cold read brought.
+    pub fn with_cached<R>(&self, position: u64, bytes: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if let Some(slice) = self.tail.borrow().slice(position, bytes) {
+            return Some(read(slice));
+        }
+        {
+            let cache = self.cache.borrow();
+            let at = cache.buffers.partition_point(|buffer| buffer.end() <= position);
+            if let Some(slice) = cache.buffers.get(at).and_then(|buffer| buffer.slice(position, bytes)) {
+                return Some(read(slice));
+            }
+        }
+        let slice = self.read_ahead.find(position, bytes)?;
+        Some(read(slice.as_ref()))
+    }
+
+    /// First physical offset of the part that is in memory for sure.
+    pub fn cached_from(&self) -> u64 {
+        let oldest = self.cache.borrow().buffers.front().map(|buffer| buffer.first());
+        oldest.unwrap_or_else(|| self.written.get())
+    }
+
+    /// The `bytes` bytes at `position`, from memory or file.
+    /// # Errors
+    /// As [`Self::read_cold`].
+    pub async fn copy(&self, position: u64, bytes: usize) -> Result<Vec<u8>, StorageError> {
+        if let Some(copied) = self.with_cached(position, bytes, <[u8]>::to_vec) {
+            return Ok(copied);
+        }
+        Ok(self.read_cold(position, bytes).await?.as_ref().to_vec())
+    }
+
+    /// Reads `bytes` bytes at `position` from the segment file.
+    /// # Errors
+    /// [`StorageError::OutOfRange`] where the log does not hold them, [`StorageError::Io`] where the file does not.
+    pub async fn read_cold(&self, position: u64, bytes: usize) -> Result<LogSlice<D::Buffer>, StorageError> {
+        let written = self.written.get();
+        let end = position + bytes as u64;
+        let outside = || StorageError::OutOfRange { asked: position, first: self.first(), end: written };
+        let (file, base) = self.segments.find(position).ok_or_else(outside)?;
+        let segment_end = self.segments.end_of(position);
+        if end > written || end > segment_end {
+            return Err(outside());
+        }
+        let start = base + (position - base) / WINDOW_BYTES * WINDOW_BYTES;
+        let start = if end <= start + WINDOW_BYTES { start } else { align_down(position) };
+        let wanted = align_up(end.max(start + WINDOW_BYTES)).min(segment_end) - start;
+        assert!(wanted.is_multiple_of(BLOCK_BYTES as u64));
+        let read = file.read_at(start - base, wanted as usize).await;
+        let memory = read.map_err(StorageError::io("read from", roll::segment_path(base)))?;
+        let held = (*memory).as_ref().len() as u64;
+        if start + held < end {
+            let what = format!("the file ends {} bytes early", end - start - held);
+            return Err(StorageError::DamagedRecord { at: position, file: roll::segment_path(base), what });
+        }
+        let from = (position - start) as usize;
+        self.read_ahead.keep(Window { start, end: written.min(start + held), memory: memory.clone() });
+        Ok(LogSlice { memory, range: from..from + bytes })
+    }
+
+    /// Path of the segment that holds `position`, for messages.
+    pub fn file_name(&self, position: u64) -> String {
+        self.segments
+            .find(position)
+            .map_or_else(|| "a removed segment".to_owned(), |(_, base)| roll::segment_path(base))
+    }
+}

@@ -1,0 +1,506 @@
+//! Opening a log: find its end, tell a torn write from damage, take what the ring still has.
+//!
+//! From the checkpoint's position on, entries are read while each continues the one before it exactly: position,
+//! index, term not lower, both checksums. Where that ends, the log ends, unless something says the bytes there had
+//! been on stable storage: the checkpoint, an entry before or a sound entry header found behind. Then it is damage,
+//! and opening is refused. What is cut off is written over; entries made later carry a higher term, so leftovers
+//! behind them never continue the log.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::append::{LogPosition, Tail};
+use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, LogId, MAGIC};
+use super::read::ReadAhead;
+use super::roll::{Segment, Segments, create_segment, segment_path};
+use super::{Cache, CommitLog, DIRECTORY, LogOptions, UNSYNCED_BYTES_MAX};
+use crate::error::{DamageReason, StorageError};
+use crate::file::{BLOCK_BYTES, Disk, LogFile, align_down, align_up};
+use crate::ring::Ring;
+
+/// Bytes of one sequential read.
+const SCAN_BYTES: usize = 2 << 20;
+/// A torn write leaves sound entries at most this far behind the first hole.
+const LOOK_AHEAD_BYTES: u64 = UNSYNCED_BYTES_MAX + (32 << 20);
+
+/// What the checkpoint knows of the log.
+#[derive(Copy, Clone, Debug)]
+pub struct RecoverFrom {
+    /// Entries below this are reflected in the checkpoint.
+    pub start: LogPosition,
+    /// The log below this was on stable storage.
+    pub stable: u64,
+}
+
+/// What opening found, for the start-up log and tests.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LogRecovery {
+    /// Where reading began.
+    pub from: u64,
+    /// Where the log in the files ended.
+    pub files_end: u64,
+    /// Where it ends with what the ring added.
+    pub end: u64,
+    /// Entries read from files.
+    pub entries: u64,
+    /// Entries taken from the ring.
+    pub ring_entries: u64,
+    /// Why reading the files ended, if bytes were there.
+    pub torn: Option<DamageReason>,
+    /// Sound entry headers behind the end, cut off.
+    pub cut_entries: u64,
+    /// Highest term seen anywhere.
+    pub term: u64,
+}
+
+struct Scan {
+    at: LogPosition,
+    stable: u64,
+    entries: u64,
+    /// Why the entry at `at` could not be read.
+    stopped: DamageReason,
+}
+
+impl<D: Disk> CommitLog<D> {
+    /// Opens the log, handing every entry from `from` on to `visit` in order: its header and its payload.
+    /// With `ring`, entries that continue the files are taken from it and written before this returns.
+    /// # Errors
+    /// Damage below what was on stable storage, a missing segment, or I/O; the files are as they were.
+    pub async fn open(
+        disk: D,
+        id: LogId,
+        options: LogOptions,
+        from: Option<RecoverFrom>,
+        ring: Option<Box<dyn Ring>>,
+        mut visit: impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
+    ) -> Result<(Self, LogRecovery), StorageError> {
+        assert!(options.segment_bytes.is_multiple_of(BLOCK_BYTES as u64));
+        disk.create_directory(DIRECTORY).await.map_err(StorageError::io("create", DIRECTORY))?;
+        let mut segments = open_segments(&disk).await?;
+        let from = start_of(&segments, from)?;
+        let mut scan = scan_files(id, &segments, from, &mut visit).await?;
+        let behind = look_behind(id, &segments, scan.at).await?;
+        let stable = scan.stable.max(behind.stable);
+        if stable > scan.at.position {
+            let (file, at) = locate(&segments, scan.at.position);
+            return Err(StorageError::Damaged { file, at, reason: scan.stopped, stable });
+        }
+        let mut report = LogRecovery {
+            from: from.start.position,
+            files_end: scan.at.position,
+            entries: scan.entries,
+            torn: behind.has_bytes.then_some(scan.stopped),
+            cut_entries: behind.entries,
+            term: behind.term.max(scan.at.term),
+            ..LogRecovery::default()
+        };
+        let end_position = scan.at.position;
+        let next = cut_segments(&disk, &mut segments, end_position, options.segment_bytes).await?;
+        // A filler ended the last segment: the log goes on at the start of the one behind it.
+        scan.at.position = end_position.max(segments.first_key_value().map_or(0, |(first, _)| *first));
+        let carry = read_carry(&segments, scan.at.position).await?;
+        let segments = Segments::new(segments, next);
+        let tail = Tail::new(id, scan.at, segments.end_of(scan.at.position), carry);
+        let log = Self {
+            disk,
+            id,
+            options,
+            tail: RefCell::new(tail),
+            segments,
+            cache: RefCell::new(Cache::new()),
+            read_ahead: ReadAhead::new(),
+            written: Cell::new(scan.at.position),
+            stable: Cell::new(stable.min(scan.at.position)),
+            flushing: Cell::new(false),
+            flush_waiters: RefCell::default(),
+            failure: RefCell::new(None),
+        };
+        if let Some(ring) = &ring {
+            report.ring_entries = log.adopt_from_ring(&**ring, &mut visit).await?;
+        }
+        log.flush().await?;
+        log.sync().await?;
+        let mut tail = log.tail.borrow_mut();
+        tail.set_ring(ring);
+        report.end = tail.end();
+        report.term = report.term.max(tail.sealed().term);
+        drop(tail);
+        Ok((log, report))
+    }
+
+    /// Starts a term above all that entries of this log may carry. Entries left behind its end never pass for its
+    /// continuation then. The caller has made the term durable.
+    pub fn start_term(&self, term: u64) {
+        self.tail.borrow_mut().set_term(term);
+    }
+
+    async fn adopt_from_ring(
+        &self,
+        ring: &dyn Ring,
+        visit: &mut impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
+    ) -> Result<u64, StorageError> {
+        let mut adopted = 0;
+        let mut bytes = Vec::new();
+        loop {
+            let at = self.end();
+            let segment_end = self.segments.end_of(at.position);
+            bytes.resize(HEADER_BYTES, 0);
+            ring.read(at.position, &mut bytes);
+            let Ok(header) = EntryHeader::decode(self.id, at.position, &bytes) else { return Ok(adopted) };
+            if header.kind == EntryKind::Filler {
+                if continues(&header, at).is_err() || header.end() != segment_end {
+                    return Ok(adopted);
+                }
+                self.prepare_next_segment().await?;
+                let Ok(next_end) = self.segments.start_next() else { return Ok(adopted) };
+                self.tail.borrow_mut().roll(next_end, |bytes| self.disk.buffer(bytes));
+                self.flush().await?;
+                continue;
+            }
+            let whole = HEADER_BYTES + header.payload_bytes as usize;
+            let fits = whole as u64 <= ring.capacity() && header.end() + HEADER_BYTES as u64 <= segment_end;
+            if !fits || continues(&header, at).is_err() {
+                return Ok(adopted);
+            }
+            bytes.resize(whole, 0);
+            ring.read(at.position, &mut bytes);
+            let payload = &bytes[HEADER_BYTES..];
+            if header.check_payload(payload).is_err() {
+                return Ok(adopted);
+            }
+            let (_, first) = self.segments.file_of(at.position);
+            visit(&header, payload).map_err(|reason| unreadable(&header, first, reason))?;
+            self.tail.borrow_mut().adopt(&header, &bytes, |bytes| self.disk.buffer(bytes));
+            adopted += 1;
+            if self.waiting_bytes() > SCAN_BYTES as u64 {
+                self.flush().await?;
+            }
+        }
+    }
+}
+
+/// Opens all segment files and checks that they form one log.
+async fn open_segments<D: Disk>(disk: &D) -> Result<BTreeMap<u64, Segment<D::LogFile>>, StorageError> {
+    let names = disk.list(DIRECTORY).await.map_err(StorageError::io("list", DIRECTORY))?;
+    let mut firsts: Vec<u64> = names.iter().filter_map(|name| segment_first(name)).collect();
+    firsts.sort_unstable();
+    let mut segments = BTreeMap::new();
+    for (at, first) in firsts.iter().enumerate() {
+        let path = segment_path(*first);
+        let file = disk.open_log(&path).await.map_err(StorageError::io("open", &path))?;
+        let bytes = file.length().await.map_err(StorageError::io("measure", &path))?;
+        let is_last = at + 1 == firsts.len();
+        if is_last && (bytes == 0 || bytes % BLOCK_BYTES as u64 != 0) {
+            // Its blocks were never all reserved, so nothing was ever appended to it.
+            drop(file);
+            disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
+            break;
+        }
+        if let Some((before, segment)) = segments.last_key_value()
+            && before + Segment::<D::LogFile>::bytes_of(segment) != *first
+        {
+            let missing = segment_path(before + Segment::<D::LogFile>::bytes_of(segment));
+            return Err(StorageError::MissingSegment { missing, before: segment_path(*before), after: path });
+        }
+        segments.insert(*first, Segment { file: Rc::new(file), bytes });
+    }
+    Ok(segments)
+}
+
+impl<F> Segment<F> {
+    fn bytes_of(segment: &Self) -> u64 {
+        segment.bytes
+    }
+}
+
+fn segment_first(name: &str) -> Option<u64> {
+    let is_segment = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    is_segment.then(|| name.parse().ok()).flatten()
+}
+
+fn start_of<F>(segments: &BTreeMap<u64, Segment<F>>, from: Option<RecoverFrom>) -> Result<RecoverFrom, StorageError> {
+    let first = segments.first_key_value().map_or(0, |(first, _)| *first);
+    let end = segments.last_key_value().map_or(0, |(first, segment)| first + segment.bytes);
+    let Some(from) = from else {
+        if first == 0 {
+            return Ok(RecoverFrom { start: LogPosition { position: 0, index: 0, term: 0 }, stable: 0 });
+        }
+        return Err(StorageError::CheckpointLost { first, why: "there is none".to_owned() });
+    };
+    let position = from.start.position;
+    if position < first || position > end {
+        let what = format!("it continues at physical offset {position}, the log's segments hold {first}..{end}");
+        return Err(StorageError::Malformed { path: "checkpoint".to_owned(), what });
+    }
+    Ok(from)
+}
+
+async fn scan_files<F: LogFile>(
+    id: LogId,
+    segments: &BTreeMap<u64, Segment<F>>,
+    from: RecoverFrom,
+    visit: &mut impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
+) -> Result<Scan, StorageError> {
+    let mut scan = Scan { at: from.start, stable: from.stable, entries: 0, stopped: DamageReason::CutShort };
+    for (first, segment) in segments.range(first_at(segments, from.start.position)..) {
+        let mut reader = SegmentReader::new(*first, segment, scan.at.position.max(*first));
+        loop {
+            match next_entry(id, &mut reader, &mut scan, visit).await? {
+                Step::Entry => {}
+                Step::SegmentEnd => break,
+                Step::Stop(reason) => {
+                    scan.stopped = reason;
+                    return Ok(scan);
+                }
+            }
+        }
+    }
+    Ok(scan)
+}
+
+fn first_at<F>(segments: &BTreeMap<u64, Segment<F>>, position: u64) -> u64 {
+    segments.range(..=position).next_back().map_or(0, |(first, _)| *first)
+}
+
+enum Step {
+    Entry,
+    SegmentEnd,
+    Stop(DamageReason),
+}
+
+async fn next_entry<F: LogFile>(
+    id: LogId,
+    reader: &mut SegmentReader<'_, F>,
+    scan: &mut Scan,
+    visit: &mut impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
+) -> Result<Step, StorageError> {
+    let at = scan.at;
+    if at.position == reader.end() {
+        return Ok(Step::SegmentEnd);
+    }
+    let head = reader.bytes(at.position, HEADER_BYTES).await?;
+    let header = match EntryHeader::decode(id, at.position, head).and_then(|header| {
+        continues(&header, at)?;
+        Ok(header)
+    }) {
+        Ok(header) => header,
+        Err(reason) => return Ok(Step::Stop(reason)),
+    };
+    if header.kind == EntryKind::Filler {
+        if header.end() != reader.end() {
+            return Ok(Step::Stop(DamageReason::Lengths));
+        }
+        scan.at.position = reader.end();
+        return Ok(Step::SegmentEnd);
+    }
+    if header.end() + HEADER_BYTES as u64 > reader.end() {
+        return Ok(Step::Stop(DamageReason::Lengths));
+    }
+    let payload = reader.bytes(header.payload_position(), header.payload_bytes as usize).await?;
+    if let Err(reason) = header.check_payload(payload) {
+        return Ok(Step::Stop(reason));
+    }
+    visit(&header, payload).map_err(|reason| unreadable(&header, reader.first, reason))?;
+    scan.at = LogPosition { position: header.end(), index: header.index, term: header.term };
+    scan.stable = scan.stable.max(header.stable);
+    scan.entries += 1;
+    Ok(Step::Entry)
+}
+
+/// An entry whose checksums match and whose content makes no sense was written so: never a torn write.
+fn unreadable(header: &EntryHeader, first: u64, reason: DamageReason) -> StorageError {
+    let at = header.position - first;
+    StorageError::Damaged { file: segment_path(first), at, reason, stable: header.end() }
+}
+
+/// Whether an entry with `header` comes right after `at`.
+fn continues(header: &EntryHeader, at: LogPosition) -> Result<(), DamageReason> {
+    let expected = if header.kind == EntryKind::Filler { at.index } else { at.index + 1 };
+    if header.index != expected {
+        return Err(DamageReason::Index { expected, found: header.index });
+    }
+    if header.term < at.term {
+        return Err(DamageReason::Term { before: at.term, found: header.term });
+    }
+    Ok(())
+}
+
+/// What lies behind the log's end.
+#[derive(Default)]
+struct Behind {
+    has_bytes: bool,
+    entries: u64,
+    stable: u64,
+    term: u64,
+}
+
+impl<D: Disk> CommitLog<D> {
+    /// Reads the entries of `from..to` again, both ends of entries; `from` may be the start of the oldest segment.
+    /// # Errors
+    /// Damage, wherever it is: all of this is on stable storage.
+    pub async fn read_entries(
+        &self,
+        from: u64,
+        to: u64,
+        mut visit: impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
+    ) -> Result<(), StorageError> {
+        let mut position = from;
+        while position < to {
+            let (file, first) = self.segments.file_of(position);
+            let segment = Segment { file, bytes: self.segments.end_of(position) - first };
+            let damaged = |position: u64, reason| StorageError::Damaged {
+                file: segment_path(first),
+                at: position - first,
+                reason,
+                stable: to,
+            };
+            let mut reader = SegmentReader::new(first, &segment, position);
+            while position < to.min(reader.end()) {
+                let head = reader.bytes(position, HEADER_BYTES).await?;
+                let header =
+                    EntryHeader::decode(self.id, position, head).map_err(|reason| damaged(position, reason))?;
+                if header.kind != EntryKind::Filler {
+                    let payload = reader.bytes(header.payload_position(), header.payload_bytes as usize).await?;
+                    header.check_payload(payload).map_err(|reason| damaged(position, reason))?;
+                    visit(&header, payload).map_err(|reason| damaged(position, reason))?;
+                }
+                position = header.end();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Looks for sound entry headers behind the end that would follow it: they tell how far the log had been stable.
+/// Headers of a lower index are leftovers of a recycled segment and say nothing.
+async fn look_behind<F: LogFile>(
+    id: LogId,
+    segments: &BTreeMap<u64, Segment<F>>,
+    end: LogPosition,
+) -> Result<Behind, StorageError> {
+    let mut behind = Behind::default();
+    let mut left = LOOK_AHEAD_BYTES;
+    for (first, segment) in segments.range(first_at(segments, end.position)..) {
+        let segment_end = first + segment.bytes;
+        let mut position = end.position.max(*first);
+        if position == end.position && position < segment_end {
+            let mut reader = SegmentReader::new(*first, segment, position);
+            let head = reader.bytes(position, HEADER_BYTES.min((segment_end - position) as usize)).await?;
+            behind.has_bytes |= head.iter().any(|byte| *byte != 0);
+        }
+        while position < segment_end && left > 0 {
+            let bytes = SCAN_BYTES.min((segment_end - position) as usize);
+            // Windows overlap by a header, so that one across their border is seen whole.
+            let with_overlap = (bytes + HEADER_BYTES).min((segment_end - position) as usize);
+            let mut reader = SegmentReader::new(*first, segment, position);
+            let window = reader.bytes(position, with_overlap).await?;
+            for found in memchr::memmem::find_iter(window, &MAGIC.to_be_bytes()) {
+                let at = position + found as u64;
+                let Ok(header) = EntryHeader::decode(id, at, &window[found..]) else { continue };
+                if found < bytes && header.index > end.index {
+                    behind.entries += 1;
+                    behind.stable = behind.stable.max(header.stable);
+                    behind.term = behind.term.max(header.term);
+                }
+            }
+            position += bytes as u64;
+            left = left.saturating_sub(bytes as u64);
+        }
+    }
+    behind.has_bytes |= behind.entries > 0;
+    Ok(behind)
+}
+
+fn locate<F>(segments: &BTreeMap<u64, Segment<F>>, position: u64) -> (String, u64) {
+    let first = first_at(segments, position);
+    (segment_path(first), position - first)
+}
+
+/// Keeps the segments up to the one that holds `end`, one behind it as the prepared next one, and removes the others.
+async fn cut_segments<D: Disk>(
+    disk: &D,
+    segments: &mut BTreeMap<u64, Segment<D::LogFile>>,
+    end: u64,
+    segment_bytes: u64,
+) -> Result<Option<Segment<D::LogFile>>, StorageError> {
+    let mut behind: Vec<u64> = segments.range(end + 1..).map(|(first, _)| *first).collect();
+    let ends_log = segments.last_key_value().is_none_or(|(first, segment)| first + segment.bytes == end);
+    if ends_log {
+        let segment = create_segment(disk, &segment_path(end), segment_bytes).await?;
+        segments.insert(end, segment);
+        return Ok(None);
+    }
+    behind.sort_unstable();
+    let mut next = None;
+    for first in behind {
+        let Some(segment) = segments.remove(&first) else { continue };
+        if next.is_none() {
+            next = Some(segment);
+            continue;
+        }
+        drop(segment);
+        let path = segment_path(first);
+        disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
+    }
+    Ok(next)
+}
+
+async fn read_carry<F: LogFile>(segments: &BTreeMap<u64, Segment<F>>, end: u64) -> Result<Vec<u8>, StorageError> {
+    let bytes = (end - align_down(end)) as usize;
+    if bytes == 0 {
+        return Ok(Vec::new());
+    }
+    let first = first_at(segments, end);
+    let mut reader = SegmentReader::new(first, &segments[&first], align_down(end));
+    Ok(reader.bytes(align_down(end), bytes).await?.to_vec())
+}
+
+/// Reads one segment forward in large aligned reads.
+struct SegmentReader<'a, F: LogFile> {
+    first: u64,
+    segment: &'a Segment<F>,
+    /// Physical offset of the first byte of `window`.
+    start: u64,
+    window: Vec<u8>,
+}
+
+impl<'a, F: LogFile> SegmentReader<'a, F> {
+    fn new(first: u64, segment: &'a Segment<F>, position: u64) -> Self {
+        Self { first, segment, start: align_down(position), window: Vec::new() }
+    }
+
+    fn end(&self) -> u64 {
+        self.first + self.segment.bytes
+    }
+
+    /// The bytes at `position`, not before an earlier call's.
+    async fn bytes(&mut self, position: u64, bytes: usize) -> Result<&[u8], StorageError> {
+        let end = position + bytes as u64;
+        assert!(position >= self.start && end <= self.end(), "{position}+{bytes} is outside the window or segment");
+        if end > self.start + self.window.len() as u64 {
+            let keep = align_down(position);
+            let drop_bytes = (keep - self.start).min(self.window.len() as u64) as usize;
+            self.window.drain(..drop_bytes);
+            self.start = if self.window.is_empty() { keep } else { self.start + drop_bytes as u64 };
+            let from = self.start + self.window.len() as u64;
+            let until = align_up(end.max(from + SCAN_BYTES as u64)).min(self.end());
+            self.fill(from, (until - from) as usize).await?;
+        }
+        let from = (position - self.start) as usize;
+        Ok(&self.window[from..from + bytes])
+    }
+
+    async fn fill(&mut self, from: u64, bytes: usize) -> Result<(), StorageError> {
+        let path = || segment_path(self.first);
+        let read = self.segment.file.read_at(from - self.first, bytes).await;
+        let memory = read.map_err(StorageError::io("read from", path()))?;
+        let held = (*memory).as_ref();
+        if held.len() < bytes {
+            let what = format!("it ends {} bytes early", bytes - held.len());
+            return Err(StorageError::Malformed { path: path(), what });
+        }
+        self.window.extend_from_slice(&held[..bytes]);
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! Segment files: which there are, the next one made ahead of need, the oldest removed or kept for reuse.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use super::DIRECTORY;
+use crate::error::{AppendError, StorageError};
+use crate::file::{Disk, LogFile};
+
+/// A removed segment waits under this name to become the next one: its blocks are allocated and written, so that a
+/// data sync of the new content does not wait for the file system's journal.
+const SPARE: &str = "commitlog/spare";
+
+/// Path of the segment that begins at physical offset `first`.
+pub(super) fn segment_path(first: u64) -> String {
+    format!("{DIRECTORY}/{first:020}")
+}
+
+pub(super) struct Segment<F> {
+    pub(super) file: Rc<F>,
+    pub(super) bytes: u64,
+}
+
+enum Next<F> {
+    Missing,
+    Making,
+    Ready(Segment<F>),
+    Failed { cause: String },
+}
+
+/// The segments of a log, keyed by the physical offset of their first byte; contiguous, never empty.
+pub(super) struct Segments<D: Disk> {
+    segments: RefCell<BTreeMap<u64, Segment<D::LogFile>>>,
+    next: RefCell<Next<D::LogFile>>,
+    /// An append found no next segment.
+    is_next_wanted: Cell<bool>,
+    has_spare: Cell<bool>,
+}
+
+impl<D: Disk> Segments<D> {
+    pub(super) fn new(segments: BTreeMap<u64, Segment<D::LogFile>>, next: Option<Segment<D::LogFile>>) -> Self {
+        assert!(!segments.is_empty());
+        let next = next.map_or(Next::Missing, Next::Ready);
+        Self {
+            segments: RefCell::new(segments),
+            next: RefCell::new(next),
+            is_next_wanted: Cell::new(false),
+            has_spare: Cell::new(false),
+        }
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        self.segments.borrow().first_key_value().map_or(0, |(first, _)| *first)
+    }
+
+    /// End of the last segment, where the next one begins.
+    pub(super) fn end(&self) -> u64 {
+        self.segments.borrow().last_key_value().map_or(0, |(first, segment)| first + segment.bytes)
+    }
+
+    /// Bytes of the smallest segment that an append may still go to.
+    pub(super) fn smallest_ahead(&self) -> u64 {
+        let last = self.segments.borrow().last_key_value().map_or(0, |(_, segment)| segment.bytes);
+        if let Next::Ready(next) = &*self.next.borrow() { last.min(next.bytes) } else { last }
+    }
+
+    pub(super) fn table(&self) -> Vec<(u64, u64)> {
+        self.segments.borrow().iter().map(|(first, segment)| (*first, segment.bytes)).collect()
+    }
+
+    /// The file that holds `position`, and the physical offset of its first byte.
+    pub(super) fn file_of(&self, position: u64) -> (Rc<D::LogFile>, u64) {
+        self.find(position).unwrap_or_else(|| panic!("no segment holds {position}, which is in the log"))
+    }
+
+    /// As [`Self::file_of`]; `None` for what was removed or is not there yet.
+    pub(super) fn find(&self, position: u64) -> Option<(Rc<D::LogFile>, u64)> {
+        let segments = self.segments.borrow();
+        let (first, segment) = segments.range(..=position).next_back()?;
+        (position < first + segment.bytes).then(|| (segment.file.clone(), *first))
+    }
+
+    pub(super) fn end_of(&self, position: u64) -> u64 {
+        let segments = self.segments.borrow();
+        segments.range(..=position).next_back().map_or(0, |(first, segment)| first + segment.bytes)
+    }
+
+    pub(super) fn files_between(&self, from: u64, to: u64) -> Vec<Rc<D::LogFile>> {
+        let segments = self.segments.borrow();
+        let held = segments.iter().filter(|(first, segment)| **first < to && *first + segment.bytes > from);
+        held.map(|(_, segment)| segment.file.clone()).collect()
+    }
+
+    /// Whether the next segment should be made now: the last one, filled up to `end`, is half full.
+    pub(super) fn needs_next(&self, end: u64) -> bool {
+        let is_due = || {
+            let segments = self.segments.borrow();
+            segments.last_key_value().is_some_and(|(first, segment)| end >= first + segment.bytes / 2)
+        };
+        matches!(&*self.next.borrow(), Next::Missing) && (self.is_next_wanted.get() || is_due())
+    }
+
+    pub(super) fn failed_next(&self) -> bool {
+        matches!(&*self.next.borrow(), Next::Failed { .. })
+    }
+
+    /// Whether the next segment is there.
+    pub(super) fn check_next(&self) -> Result<(), AppendError> {
+        match &*self.next.borrow() {
+            Next::Ready(_) => Ok(()),
+            Next::Missing | Next::Making => {
+                self.is_next_wanted.set(true);
+                Err(AppendError::SegmentPending)
+            }
+            Next::Failed { cause } => Err(AppendError::DiskFull { cause: cause.clone() }),
+        }
+    }
+
+    /// Makes the prepared segment the last one and returns its end.
+    pub(super) fn start_next(&self) -> Result<u64, AppendError> {
+        self.check_next()?;
+        let first = self.end();
+        let Next::Ready(segment) = self.next.replace(Next::Missing) else { unreachable!("checked above") };
+        let end = first + segment.bytes;
+        self.segments.borrow_mut().insert(first, segment);
+        Ok(end)
+    }
+
+    /// Makes the next segment: from the spare file if there is one of the right size, else a new one.
+    pub(super) async fn prepare_next(&self, disk: &D, bytes: u64) -> Result<(), StorageError> {
+        if matches!(&*self.next.borrow(), Next::Ready(_) | Next::Making) {
+            return Ok(());
+        }
+        self.next.replace(Next::Making);
+        self.is_next_wanted.set(false);
+        let path = segment_path(self.end());
+        match self.make_segment(disk, &path, bytes).await {
+            Ok(segment) => {
+                self.next.replace(Next::Ready(segment));
+                Ok(())
+            }
+            Err(error) => {
+                // Half a file would be found by the next recovery, which removes it; here the room matters.
+                let _ = disk.remove(&path).await;
+                self.next.replace(Next::Failed { cause: error.to_string() });
+                Err(error)
+            }
+        }
+    }
+
+    async fn make_segment(&self, disk: &D, path: &str, bytes: u64) -> Result<Segment<D::LogFile>, StorageError> {
+        if self.has_spare.replace(false)
+            && let Some(segment) = reuse_spare(disk, path, bytes).await?
+        {
+            return Ok(segment);
+        }
+        create_segment(disk, path, bytes).await
+    }
+
+    /// Removes the oldest segment if it ends at or below `position` and is not the last.
+    pub(super) async fn remove_oldest_below(&self, disk: &D, position: u64) -> Result<Option<u64>, StorageError> {
+        let oldest = {
+            let segments = self.segments.borrow();
+            let Some((first, segment)) = segments.first_key_value().filter(|_| segments.len() > 1) else {
+                return Ok(None);
+            };
+            if first + segment.bytes > position {
+                return Ok(None);
+            }
+            *first
+        };
+        // Out of the table first: a reader that comes now is told that it is gone, never given half of it.
+        self.segments.borrow_mut().remove(&oldest);
+        let path = segment_path(oldest);
+        if self.has_spare.replace(true) {
+            disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
+        } else {
+            disk.rename(&path, SPARE).await.map_err(StorageError::io("rename", &path))?;
+        }
+        disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
+        Ok(Some(self.first()))
+    }
+}
+
+async fn reuse_spare<D: Disk>(disk: &D, path: &str, bytes: u64) -> Result<Option<Segment<D::LogFile>>, StorageError> {
+    let spare = match disk.open_log(SPARE).await {
+        Ok(spare) => spare,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StorageError::io("open", SPARE)(error)),
+    };
+    if spare.length().await.map_err(StorageError::io("measure", SPARE))? != bytes {
+        drop(spare);
+        disk.remove(SPARE).await.map_err(StorageError::io("remove", SPARE))?;
+        return Ok(None);
+    }
+    disk.rename(SPARE, path).await.map_err(StorageError::io("rename to", path))?;
+    disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
+    Ok(Some(Segment { file: Rc::new(spare), bytes }))
+}
+
+/// Makes a segment file whose blocks are reserved, durably, before anything is appended to it.
+pub(super) async fn create_segment<D: Disk>(
+    disk: &D,
+    path: &str,
+    bytes: u64,
+) -> Result<Segment<D::LogFile>, StorageError> {
+    let file = disk.create_log(path).await.map_err(StorageError::io("create", path))?;
+    file.allocate(bytes).await.map_err(StorageError::io("reserve the blocks of", path))?;
+    file.sync_data().await.map_err(StorageError::io("sync", path))?;
+    disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
+    Ok(Segment { file: Rc::new(file), bytes })
+}

@@ -1,0 +1,279 @@
+//! Files on io_uring through glommio: direct I/O for the log, the page cache for the rest.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use glommio::io::{BufferedFile, DmaFile, OpenOptions, ReadResult};
+
+use super::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, PlainFile};
+
+/// The folder of one shard on a real disk.
+#[derive(Clone)]
+pub struct DmaDisk {
+    root: Rc<Path>,
+    is_direct: bool,
+}
+
+impl DmaDisk {
+    /// A disk rooted at `root`. With `is_direct` false, the log goes through the page cache too: for file systems
+    /// that know no direct I/O. The promises are the same, a data sync covers either.
+    pub fn new(root: &Path, is_direct: bool) -> Self {
+        Self { root: Rc::from(root), is_direct }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    async fn open(&self, path: &str, options: &OpenOptions) -> io::Result<DmaLogFile> {
+        let path = self.path(path);
+        if self.is_direct {
+            return Ok(DmaLogFile::Direct(options.dma_open(&path).await?));
+        }
+        Ok(DmaLogFile::Buffered(options.buffered_open(&path).await?))
+    }
+
+    /// Runs a call of the file system that io_uring has no counterpart for off the shard's thread.
+    async fn blocking<R: Send + 'static>(
+        &self,
+        path: &str,
+        call: impl FnOnce(&Path) -> io::Result<R> + Send + 'static,
+    ) -> io::Result<R> {
+        let path = self.path(path);
+        glommio::executor().spawn_blocking(move || call(&path)).await
+    }
+}
+
+/// Memory for direct transfers: made here, or brought by a read.
+pub enum DmaMemory {
+    /// Being filled, then written.
+    Made(Rc<glommio::io::DmaBuffer>),
+    /// Came from a file.
+    Read(ReadResult),
+    /// Came through the page cache.
+    Copied(Vec<u8>),
+}
+
+impl AsRef<[u8]> for DmaMemory {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Made(buffer) => buffer.as_bytes(),
+            Self::Read(result) => result,
+            Self::Copied(bytes) => bytes,
+        }
+    }
+}
+
+impl DmaMemory {
+    fn made_mut(&mut self) -> &mut glommio::io::DmaBuffer {
+        let Self::Made(buffer) = self else { unreachable!("what was read is not written to") };
+        match Rc::get_mut(buffer) {
+            Some(buffer) => buffer,
+            None => unreachable!("a buffer is shared only once it is frozen"),
+        }
+    }
+}
+
+impl AsMut<[u8]> for DmaMemory {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.made_mut().as_bytes_mut()
+    }
+}
+
+impl AlignedBuffer for DmaMemory {
+    fn trim(&mut self, bytes: usize) {
+        assert!(bytes.is_multiple_of(BLOCK_BYTES));
+        self.made_mut().trim_to_size(bytes);
+    }
+}
+
+impl Disk for DmaDisk {
+    type Buffer = DmaMemory;
+    type LogFile = DmaLogFile;
+    type PlainFile = BufferedPlainFile;
+
+    fn buffer(&self, bytes: usize) -> DmaMemory {
+        let mut buffer = glommio::allocate_dma_buffer(bytes);
+        buffer.as_bytes_mut().fill(0);
+        DmaMemory::Made(Rc::new(buffer))
+    }
+
+    async fn open_log(&self, path: &str) -> io::Result<DmaLogFile> {
+        self.open(path, OpenOptions::new().read(true).write(true)).await
+    }
+
+    async fn create_log(&self, path: &str) -> io::Result<DmaLogFile> {
+        self.open(path, OpenOptions::new().read(true).write(true).create_new(true)).await
+    }
+
+    async fn open_plain(&self, path: &str, create: bool) -> io::Result<BufferedPlainFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(create);
+        let full = self.path(path);
+        match options.buffered_open(&full).await.map_err(io::Error::from) {
+            Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
+                let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+                self.create_directory(parent).await?;
+                Ok(BufferedPlainFile(options.buffered_open(&full).await?))
+            }
+            opened => Ok(BufferedPlainFile(opened?)),
+        }
+    }
+
+    async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        self.blocking(directory, |path| {
+            let entries = match fs::read_dir(path) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        })
+        .await
+    }
+
+    async fn file_lengths(&self, directory: &str) -> io::Result<Vec<(String, u64)>> {
+        self.blocking(directory, |path| {
+            let mut lengths = Vec::new();
+            collect_lengths(path, path, &mut lengths)?;
+            Ok(lengths)
+        })
+        .await
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        let removed = self.blocking(path, |path| match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+            Ok(_) => fs::remove_file(path),
+            Err(error) => Err(error),
+        });
+        match removed.await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let to = self.path(to);
+        self.blocking(from, move |from| fs::rename(from, to)).await
+    }
+
+    async fn create_directory(&self, path: &str) -> io::Result<()> {
+        self.blocking(path, |path| fs::create_dir_all(path)).await
+    }
+
+    async fn sync_directory(&self, directory: &str) -> io::Result<()> {
+        self.blocking(directory, |path| fs::File::open(path)?.sync_all()).await
+    }
+}
+
+fn collect_lengths(root: &Path, directory: &Path, lengths: &mut Vec<(String, u64)>) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        let path = entry.path();
+        if metadata.is_dir() {
+            collect_lengths(root, &path, lengths)?;
+        } else if let Ok(name) = path.strip_prefix(root) {
+            lengths.push((name.to_string_lossy().into_owned(), metadata.len()));
+        }
+    }
+    Ok(())
+}
+
+/// A CommitLog segment.
+pub enum DmaLogFile {
+    /// Past the page cache.
+    Direct(DmaFile),
+    /// On a file system without direct I/O.
+    Buffered(BufferedFile),
+}
+
+impl LogFile for DmaLogFile {
+    type Buffer = DmaMemory;
+
+    async fn write_at(&self, offset: u64, buffer: Rc<DmaMemory>) -> io::Result<usize> {
+        match (self, &*buffer) {
+            (Self::Direct(file), DmaMemory::Made(made)) => Ok(file.write_rc_at(made.clone(), offset).await?),
+            (Self::Buffered(file), memory) => Ok(file.write_at(memory.as_ref().to_vec(), offset).await?),
+            (Self::Direct(_), _) => unreachable!("what was read is not written"),
+        }
+    }
+
+    async fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Rc<DmaMemory>> {
+        match self {
+            Self::Direct(file) => Ok(Rc::new(DmaMemory::Read(file.read_at_aligned(offset, bytes).await?))),
+            Self::Buffered(file) => Ok(Rc::new(DmaMemory::Copied(file.read_at(offset, bytes).await?.to_vec()))),
+        }
+    }
+
+    async fn sync_data(&self) -> io::Result<()> {
+        match self {
+            Self::Direct(file) => Ok(file.fdatasync().await?),
+            Self::Buffered(file) => Ok(file.fdatasync().await?),
+        }
+    }
+
+    async fn allocate(&self, bytes: u64) -> io::Result<()> {
+        match self {
+            Self::Direct(file) => Ok(file.pre_allocate(bytes, false).await?),
+            Self::Buffered(file) => Ok(file.pre_allocate(bytes, false).await?),
+        }
+    }
+
+    async fn length(&self) -> io::Result<u64> {
+        match self {
+            Self::Direct(file) => Ok(file.file_size().await?),
+            Self::Buffered(file) => Ok(file.file_size().await?),
+        }
+    }
+}
+
+/// A file through the page cache.
+pub struct BufferedPlainFile(BufferedFile);
+
+impl PlainFile for BufferedPlainFile {
+    async fn write_all_at(&self, offset: u64, bytes: Vec<u8>) -> io::Result<()> {
+        let wanted = bytes.len();
+        let mut written = self.0.write_at(bytes.clone(), offset).await?;
+        while written < wanted {
+            let more = self.0.write_at(bytes[written..].to_vec(), offset + written as u64).await?;
+            if more == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            written += more;
+        }
+        Ok(())
+    }
+
+    async fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut held = Vec::with_capacity(bytes);
+        while held.len() < bytes {
+            let read = self.0.read_at(offset + held.len() as u64, bytes - held.len()).await?;
+            if read.is_empty() {
+                break;
+            }
+            held.extend_from_slice(&read);
+        }
+        Ok(held)
+    }
+
+    async fn sync_data(&self) -> io::Result<()> {
+        Ok(self.0.fdatasync().await?)
+    }
+
+    async fn length(&self) -> io::Result<u64> {
+        Ok(self.0.file_size().await?)
+    }
+
+    async fn close(self) -> io::Result<()> {
+        Ok(self.0.close().await?)
+    }
+}

@@ -1,0 +1,468 @@
+//! One shard's store: the CommitLog, the ConsumeQueues derived from it, and the checkpoint that bounds replay.
+//!
+//! Appending dispatches at once: the message's unit is in its ConsumeQueue when [`MessageStore::append`] returns, but
+//! consumers see it only when [`MessageStore::confirm`] finds that it may be acknowledged.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+
+use protocol::record::{RecordFields, RecordView, decode_record};
+use protocol::sys_flag::MessageSysFlag;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::commit_log::entry::EntryHeader;
+use crate::commit_log::recover::{LogRecovery, RecoverFrom};
+use crate::commit_log::{CommitLog, ENTRY_BYTES_MAX, LogId, LogOptions, LogPosition};
+use crate::consume_queue::{self, ConsumeQueues, QueueIndex, Unit};
+use crate::error::{AppendError, DamageReason, StorageError};
+use crate::file::{Disk, read_file, replace_file};
+use crate::ring::Ring;
+
+const TERM_PATH: &str = "term";
+/// Units collected before a rebuild writes them out.
+const REBUILD_UNITS_MAX: usize = 1 << 20;
+
+/// What the broker does with the log at start. Called in log order.
+pub trait Replay {
+    /// The state of the checkpoint; never called when there is none.
+    /// # Errors
+    /// It does not decode.
+    fn restore(&mut self, state: &[u8]) -> Result<(), String>;
+    /// A control record.
+    /// # Errors
+    /// It does not decode.
+    fn control(&mut self, record: &[u8], queues: &mut ConsumeQueues) -> Result<(), String>;
+    /// The tags code of a message's unit.
+    fn tags_code(&self, record: &RecordView<'_>) -> i64;
+}
+
+/// Where a message went.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Appended {
+    /// Its number in its queue; of a batch, the first one's.
+    pub queue_offset: u64,
+    /// Where its record begins; of a batch, the first one's.
+    pub physical_offset: u64,
+    /// Where its last record ends: once [`CommitLog::acknowledgeable`] reaches this it may be acknowledged.
+    pub end: u64,
+}
+
+/// What opening a store found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StoreRecovery {
+    /// What the log said.
+    pub log: LogRecovery,
+    /// Checkpoints that are there and could not be used.
+    pub unreadable_checkpoints: Vec<String>,
+    /// Queues whose files were missing or short and were written again from the log.
+    pub rebuilt_queues: usize,
+    /// Term of this run.
+    pub term: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct TermFile {
+    term: u64,
+}
+
+/// One shard's messages. See the module's text.
+pub struct MessageStore<D: Disk> {
+    log: CommitLog<D>,
+    queues: RefCell<ConsumeQueues>,
+    /// Appended messages that consumers must not see yet: end of the record, its queue, the queue's end with it.
+    unconfirmed: RefCell<VecDeque<(u64, QueueIndex, u64)>>,
+    /// Position of the newest checkpoint, and of the one before it: the log below that may go.
+    checkpoint_position: Cell<u64>,
+    retained_from: Cell<u64>,
+}
+
+impl<D: Disk> MessageStore<D> {
+    /// Opens or creates the store on `disk`, replaying what the newest checkpoint does not have.
+    /// # Errors
+    /// See [`CommitLog::open`]; nothing is skipped silently.
+    pub async fn open(
+        disk: D,
+        id: LogId,
+        options: LogOptions,
+        ring: Option<Box<dyn Ring>>,
+        replay: &mut impl Replay,
+    ) -> Result<(Self, StoreRecovery), StorageError> {
+        let found = checkpoint::load(&disk, id).await?;
+        let mut queues = ConsumeQueues::default();
+        let mut damaged = Vec::new();
+        if let Some(checkpoint) = &found.checkpoint {
+            let malformed = |what| StorageError::Malformed { path: checkpoint::PATH.to_owned(), what };
+            replay.restore(&checkpoint.state).map_err(malformed)?;
+            for queue in &checkpoint.queues {
+                queues.restore(&queue.topic, queue.queue_id, queue.first, queue.end);
+            }
+            let directory = consume_queue::DIRECTORY;
+            let lengths = disk.file_lengths(directory).await.map_err(StorageError::io("list", directory))?;
+            damaged = queues.damaged(&lengths.into_iter().collect());
+        }
+        let from = found.checkpoint.as_ref().map(recover_from);
+        let opened = CommitLog::open(disk, id, options, from, ring, |header, payload| {
+            replay_entry(header, payload, &mut queues, replay)
+        });
+        let (log, recovery) = opened.await.map_err(|error| name_checkpoint_cause(error, &found.unreadable))?;
+        let term = next_term(log.disk(), recovery.term).await?;
+        log.start_term(term);
+        let position = found.checkpoint.map_or(0, |checkpoint| checkpoint.position);
+        let store = Self {
+            log,
+            queues: RefCell::new(queues),
+            unconfirmed: RefCell::default(),
+            checkpoint_position: Cell::new(position),
+            retained_from: Cell::new(0),
+        };
+        damaged.retain(|queue| store.queues.borrow().get(*queue).is_some());
+        store.rebuild(&damaged, position, replay).await?;
+        let unreadable_checkpoints = found.unreadable;
+        Ok((store, StoreRecovery { log: recovery, unreadable_checkpoints, rebuilt_queues: damaged.len(), term }))
+    }
+
+    /// The log.
+    pub fn log(&self) -> &CommitLog<D> {
+        &self.log
+    }
+
+    /// The queues. Never hold the borrow over an await.
+    pub fn queues(&self) -> &RefCell<ConsumeQueues> {
+        &self.queues
+    }
+
+    /// Appends messages of one queue as a unit: all of them are in one entry, adjacent, or none. The queue offset and
+    /// physical offset in `records` are filled in here. `tags_code` is asked for each by its number. `control` becomes durable with them (may be empty).
+    /// # Errors
+    /// Nothing was appended.
+    pub fn append(
+        &self,
+        queue: QueueIndex,
+        records: &mut [RecordFields<'_>],
+        tags_code: impl Fn(usize) -> i64,
+        control: &[u8],
+    ) -> Result<Appended, AppendError> {
+        let bytes: usize = records.iter().map(RecordFields::encoded_bytes).sum();
+        let mut queues = self.queues.borrow_mut();
+        let Some(queue_offset) = queues.get(queue).map(|queue| queue.end()) else { unreachable!("a live queue") };
+        let count = records.len() as u32;
+        self.log.append(bytes, count, control, |physical_offset, out| {
+            let mut at = 0;
+            for (number, record) in records.iter_mut().enumerate() {
+                let record_bytes = record.encoded_bytes();
+                let position = physical_offset + at as u64;
+                record.queue_offset = (queue_offset + number as u64) as i64;
+                record.physical_offset = position as i64;
+                record.encode(&mut out[at..at + record_bytes]);
+                let tags_code = tags_code(number);
+                queues.push(queue, Unit { physical_offset: position, bytes: record_bytes as u32, tags_code });
+                at += record_bytes;
+            }
+            let end = physical_offset + at as u64;
+            self.unconfirmed.borrow_mut().push_back((end, queue, queue_offset + u64::from(count)));
+            Appended { queue_offset, physical_offset, end }
+        })
+    }
+
+    /// Appends a control record alone and returns where it ends.
+    /// # Errors
+    /// Nothing was appended.
+    pub fn append_control(&self, record: &[u8]) -> Result<(), AppendError> {
+        assert!(!record.is_empty());
+        self.log.append(0, 0, record, |_, _| ())
+    }
+
+    /// Lets consumers see what may be acknowledged by now; `readable` is told of each queue that grew, where it ended
+    /// and where it ends. Returns the acknowledgeable end of the log.
+    pub fn confirm(&self, mut readable: impl FnMut(QueueIndex, u64, u64)) -> u64 {
+        let limit = self.log.acknowledgeable();
+        loop {
+            let (queue, end) = match self.unconfirmed.borrow().front() {
+                Some((position, queue, end)) if *position <= limit => (*queue, *end),
+                _ => return limit,
+            };
+            self.unconfirmed.borrow_mut().pop_front();
+            let before = self.queues.borrow_mut().set_readable(queue, end);
+            if let Some(before) = before {
+                readable(queue, before, end);
+            }
+        }
+    }
+
+    /// The unit at `at` of a queue, if it is in memory.
+    pub fn unit(&self, queue: QueueIndex, at: u64) -> Option<Unit> {
+        self.queues.borrow_mut().unit(queue, at)
+    }
+
+    /// The unit at `at` of a queue, read from its file if need be.
+    /// # Errors
+    /// [`StorageError::OutOfRange`] where the queue has none, or I/O.
+    pub async fn read_unit(&self, queue: QueueIndex, at: u64) -> Result<Unit, StorageError> {
+        if let Some(unit) = self.unit(queue, at) {
+            return Ok(unit);
+        }
+        let Some(located) = self.queues.borrow().locate(queue, at) else {
+            let (first, end) = self.queues.borrow().get(queue).map_or((0, 0), |queue| (queue.first(), queue.end()));
+            return Err(StorageError::OutOfRange { asked: at, first, end });
+        };
+        let units = located.read(self.log.disk()).await?;
+        let unit = units[0];
+        self.queues.borrow_mut().keep_window(queue, at, units);
+        Ok(unit)
+    }
+
+    /// Reads the record at `physical_offset`, from memory or disk, checks it, and hands it to `read`.
+    /// # Errors
+    /// [`StorageError::OutOfRange`] for what the log does not hold, [`StorageError::DamagedRecord`], I/O.
+    pub async fn read_record<R>(
+        &self,
+        physical_offset: u64,
+        bytes: usize,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, StorageError> {
+        let mut read = Some(read);
+        let mut take = |slice: &[u8]| read.take().map(|read| read(slice));
+        if let Some(Some(result)) = self.log.with_cached(physical_offset, bytes, &mut take) {
+            return Ok(result);
+        }
+        let slice = self.log.read_cold(physical_offset, bytes).await?;
+        self.check_record(physical_offset, slice.as_ref())?;
+        match take(slice.as_ref()) {
+            Some(result) => Ok(result),
+            None => unreachable!("the cached read did not happen"),
+        }
+    }
+
+    /// Reads the record that begins at `physical_offset`, which somebody outside named: it may be no record at all.
+    /// # Errors
+    /// As [`Self::read_record`]; also where no record begins.
+    pub async fn read_record_at(&self, physical_offset: u64) -> Result<Vec<u8>, StorageError> {
+        let size = self.log.copy(physical_offset, 4).await?;
+        let bytes = size.iter().fold(0usize, |value, byte| (value << 8) | usize::from(*byte));
+        if bytes > ENTRY_BYTES_MAX {
+            let (at, file) = (physical_offset, self.log.file_name(physical_offset));
+            return Err(StorageError::DamagedRecord { at, file, what: "no record begins there".to_owned() });
+        }
+        let record = self.log.copy(physical_offset, bytes).await?;
+        self.check_record(physical_offset, &record)?;
+        Ok(record)
+    }
+
+    fn check_record(&self, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let damaged = |what: String| StorageError::DamagedRecord { at, file: self.log.file_name(at), what };
+        let (record, used) = decode_record(bytes).map_err(|error| damaged(error.to_string()))?;
+        record.check_body_crc().map_err(|error| damaged(error.to_string()))?;
+        if used != bytes.len() || record.physical_offset as u64 != at {
+            return Err(damaged(format!("it claims physical offset {} and {used} bytes", record.physical_offset)));
+        }
+        Ok(())
+    }
+
+    /// Makes a checkpoint of the log's present end. `state` is the broker's state at this moment, taken in the same
+    /// turn of the shard. Consumers and producers go on meanwhile.
+    /// # Errors
+    /// I/O; the checkpoint before stays in force.
+    pub async fn checkpoint(&self, state: Vec<u8>) -> Result<(), StorageError> {
+        let at = self.log.seal();
+        let (unpersisted, queues) = self.queues.borrow_mut().begin_checkpoint();
+        self.log.flush().await?;
+        self.log.sync().await?;
+        assert!(self.log.stable() >= at.position, "flushed and synced");
+        for units in &unpersisted {
+            units.write(self.log.disk()).await?;
+        }
+        let LogPosition { position, index, term } = at;
+        let checkpoint = Checkpoint { position, index, term, stable: self.log.stable(), queues, state };
+        checkpoint::save(self.log.disk(), self.log.id(), &checkpoint).await?;
+        self.queues.borrow_mut().finish_checkpoint(&unpersisted);
+        self.retained_from.set(self.checkpoint_position.replace(position));
+        Ok(())
+    }
+
+    /// Physical offset of the newest checkpoint.
+    pub fn checkpoint_position(&self) -> u64 {
+        self.checkpoint_position.get()
+    }
+
+    /// Removes the oldest segment if it lies below `position` and no checkpoint needs it. The queues' first offsets
+    /// follow. Returns whether one was removed.
+    /// # Errors
+    /// I/O.
+    pub async fn remove_oldest_segment_below(&self, position: u64) -> Result<bool, StorageError> {
+        let limit = position.min(self.retained_from.get());
+        let Some(first) = self.log.remove_oldest_below(limit).await? else { return Ok(false) };
+        let unknown = self.queues.borrow_mut().drop_below(first);
+        for queue in unknown {
+            self.find_first(queue, first).await?;
+        }
+        Ok(true)
+    }
+
+    /// Binary search in the files for the first unit that the log still holds.
+    async fn find_first(&self, queue: QueueIndex, log_first: u64) -> Result<(), StorageError> {
+        let range = self.queues.borrow().get(queue).map(|queue| (queue.first(), queue.end()));
+        let Some((mut low, mut high)) = range else { return Ok(()) };
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.read_unit(queue, middle).await?.physical_offset < log_first {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.queues.borrow_mut().set_first(queue, low);
+        Ok(())
+    }
+
+    /// Forgets a topic's queues and removes their files. The control record that says so is appended first.
+    /// # Errors
+    /// I/O; the queues are gone all the same.
+    pub async fn remove_topic(&self, topic: &str) -> Result<(), StorageError> {
+        let folder = self.queues.borrow_mut().remove_topic(topic);
+        if let Some(folder) = folder {
+            self.log.disk().remove(&folder).await.map_err(StorageError::io("remove", folder))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the files of `damaged` queues again, up to the checkpoint at `position`, from the log.
+    async fn rebuild(&self, damaged: &[QueueIndex], position: u64, replay: &impl Replay) -> Result<(), StorageError> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let mut from = self.log.first();
+        while from < position {
+            let (until, pieces) = self.collect_units(damaged, from, position, replay).await?;
+            for ((queue, start), units) in pieces {
+                let piece = self.queues.borrow().rebuilt(queue, start, units);
+                if let Some(piece) = piece {
+                    piece.write(self.log.disk()).await?;
+                }
+            }
+            from = until;
+        }
+        Ok(())
+    }
+
+    async fn collect_units(
+        &self,
+        damaged: &[QueueIndex],
+        from: u64,
+        to: u64,
+        replay: &impl Replay,
+    ) -> Result<(u64, HashMap<(QueueIndex, u64), Vec<Unit>>), StorageError> {
+        let mut pieces: HashMap<(QueueIndex, u64), Vec<Unit>> = HashMap::new();
+        let mut starts: HashMap<QueueIndex, u64> = HashMap::new();
+        let mut until = from;
+        // A segment at a time bounds the memory; REBUILD_UNITS_MAX bounds what one segment of tiny messages takes.
+        let segments = self.log.segments();
+        for (first, bytes) in segments.iter().filter(|(first, bytes)| first + bytes > from && *first < to) {
+            let end = to.min(first + bytes);
+            self.log
+                .read_entries(until, end, |header, payload| {
+                    for_each_record(header, payload, |record, unit_position, record_bytes| {
+                        let queue = self.queues.borrow().find(record.topic, record.queue_id as u32);
+                        let Some(queue) = queue.filter(|queue| damaged.contains(queue) && has_unit(record)) else {
+                            return true;
+                        };
+                        let offset = record.queue_offset as u64;
+                        let start = *starts.entry(queue).or_insert(offset);
+                        let units = pieces.entry((queue, start)).or_default();
+                        let (physical_offset, tags_code) = (unit_position, replay.tags_code(record));
+                        units.push(Unit { physical_offset, bytes: record_bytes, tags_code });
+                        true
+                    })
+                })
+                .await?;
+            until = end;
+            if pieces.values().map(Vec::len).sum::<usize>() > REBUILD_UNITS_MAX {
+                break;
+            }
+        }
+        Ok((until, pieces))
+    }
+}
+
+fn recover_from(checkpoint: &Checkpoint) -> RecoverFrom {
+    let start = LogPosition { position: checkpoint.position, index: checkpoint.index, term: checkpoint.term };
+    RecoverFrom { start, stable: checkpoint.stable }
+}
+
+/// A lost checkpoint is explained by why it could not be read.
+fn name_checkpoint_cause(error: StorageError, unreadable: &[String]) -> StorageError {
+    match error {
+        StorageError::CheckpointLost { first, .. } if !unreadable.is_empty() => {
+            StorageError::CheckpointLost { first, why: unreadable.join("; ") }
+        }
+        error => error,
+    }
+}
+
+/// Makes the term of this run durable: above every term the log may hold.
+async fn next_term<D: Disk>(disk: &D, seen: u64) -> Result<u64, StorageError> {
+    let stored = read_file(disk, TERM_PATH).await.map_err(StorageError::io("read", TERM_PATH))?;
+    let stored = match stored {
+        None => 0,
+        Some(bytes) => {
+            let malformed = |error: serde_json::Error| StorageError::Malformed {
+                path: TERM_PATH.to_owned(),
+                what: error.to_string(),
+            };
+            serde_json::from_slice::<TermFile>(&bytes).map_err(malformed)?.term
+        }
+    };
+    let term = stored.max(seen) + 1;
+    let bytes = serde_json::to_vec(&TermFile { term }).unwrap_or_default();
+    replace_file(disk, TERM_PATH, bytes).await.map_err(StorageError::io("write", TERM_PATH))?;
+    Ok(term)
+}
+
+/// Prepared and rolled-back transaction records are no queue's messages.
+fn has_unit(record: &RecordView<'_>) -> bool {
+    let transaction = record.sys_flag & MessageSysFlag::TRANSACTION_MASK;
+    transaction != MessageSysFlag::TRANSACTION_PREPARED && transaction != MessageSysFlag::TRANSACTION_ROLLBACK
+}
+
+/// Hands every message record of an entry to `each`: the record, its physical offset, its bytes; false stops.
+fn for_each_record(
+    header: &EntryHeader,
+    payload: &[u8],
+    mut each: impl FnMut(&RecordView<'_>, u64, u32) -> bool,
+) -> Result<(), DamageReason> {
+    let messages = &payload[..header.message_bytes as usize];
+    let mut at = 0;
+    for _ in 0..header.message_count {
+        let (record, bytes) = decode_record(&messages[at..]).map_err(|_| DamageReason::Record)?;
+        let position = header.payload_position() + at as u64;
+        if record.physical_offset as u64 != position || !each(&record, position, bytes as u32) {
+            return Err(DamageReason::Record);
+        }
+        at += bytes;
+    }
+    if at == messages.len() { Ok(()) } else { Err(DamageReason::Record) }
+}
+
+fn replay_entry(
+    header: &EntryHeader,
+    payload: &[u8],
+    queues: &mut ConsumeQueues,
+    replay: &mut impl Replay,
+) -> Result<(), DamageReason> {
+    for_each_record(header, payload, |record, physical_offset, bytes| {
+        if !has_unit(record) {
+            return true;
+        }
+        let queue = queues.find_or_add(record.topic, record.queue_id as u32);
+        let unit = Unit { physical_offset, bytes, tags_code: replay.tags_code(record) };
+        queues.replay(queue, record.queue_offset as u64, unit)
+    })?;
+    let mut control = &payload[header.message_bytes as usize..];
+    while !control.is_empty() {
+        let (length, rest) = control.split_first_chunk::<4>().ok_or(DamageReason::Record)?;
+        let (record, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or(DamageReason::Record)?;
+        replay.control(record, queues).map_err(|_| DamageReason::Record)?;
+        control = rest;
+    }
+    Ok(())
+}

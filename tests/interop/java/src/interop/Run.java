@@ -1,0 +1,178 @@
+package interop;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.client.ClientConfig;
+import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
+import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
+import org.apache.rocketmq.client.consumer.store.RemoteBrokerOffsetStore;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.TopicConfig;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
+
+/**
+ * What a scenario works with: its options, and clients that are shut down at its end. Each client has its own instance
+ * name and so its own connections, as if it ran in a process of its own.
+ * Types whose package differs between client 4.9 and 5 are named by {@code var} only, so one source serves both.
+ */
+public final class Run implements AutoCloseable {
+    public final Options options;
+    public final String topic;
+    public final String group;
+    private final String namesrv;
+    private final AtomicInteger instances = new AtomicInteger();
+    private final Deque<Runnable> shutdowns = new ArrayDeque<>();
+    private int pollNameServerMs;
+    private DefaultMQProducer producer;
+    private DefaultMQAdminExt admin;
+
+    Run(Options options) {
+        this.options = options;
+        this.topic = options.text("topic");
+        this.group = options.text("group");
+        this.namesrv = options.text("namesrv");
+    }
+
+    /** Broker groups (our shards) of the cluster. */
+    public int brokers() {
+        return options.number("brokers", 1);
+    }
+
+    /** One started producer for the whole scenario. */
+    public DefaultMQProducer producer() throws Exception {
+        if (producer == null) {
+            producer = newProducer();
+            producer.start();
+            shutdowns.push(producer::shutdown);
+        }
+        return producer;
+    }
+
+    /** Not started, not shut down by {@link #close}. */
+    public DefaultMQProducer newProducer() {
+        return configured(new DefaultMQProducer(group + "-producer"));
+    }
+
+    public DefaultMQAdminExt admin() throws Exception {
+        if (admin == null) {
+            admin = configured(new DefaultMQAdminExt());
+            admin.start();
+            shutdowns.push(admin::shutdown);
+        }
+        return admin;
+    }
+
+    /** A push consumer that begins at the first message; the caller subscribes, registers a listener and starts it. */
+    public DefaultMQPushConsumer pushConsumer(String consumerGroup) {
+        DefaultMQPushConsumer consumer = configured(new DefaultMQPushConsumer(consumerGroup));
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setConsumeThreadMin(4);
+        consumer.setConsumeThreadMax(4);
+        shutdowns.push(consumer::shutdown);
+        return consumer;
+    }
+
+    public DefaultMQPullConsumer pullConsumer(String consumerGroup) {
+        DefaultMQPullConsumer consumer = configured(new DefaultMQPullConsumer(consumerGroup));
+        shutdowns.push(consumer::shutdown);
+        return consumer;
+    }
+
+    public DefaultLitePullConsumer litePullConsumer(String consumerGroup) {
+        DefaultLitePullConsumer consumer = configured(new DefaultLitePullConsumer(consumerGroup));
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        shutdowns.push(consumer::shutdown);
+        return consumer;
+    }
+
+    private <C extends ClientConfig> C configured(C client) {
+        client.setNamesrvAddr(namesrv);
+        if (pollNameServerMs != 0) {
+            client.setPollNameServerInterval(pollNameServerMs);
+        }
+        client.setInstanceName(ProcessHandle.current().pid() + "-" + instances.incrementAndGet());
+        return client;
+    }
+
+    /**
+     * Lets clients made after this poll routes and rebalance every second. A new group's consumer finds its retry topic
+     * only that way, and the defaults are 30 s and 20 s.
+     */
+    public void quickRouteAndRebalance() {
+        System.setProperty("rocketmq.client.rebalance.waitInterval", "1000");
+        pollNameServerMs = 1000;
+    }
+
+    /** Creates the scenario's topic with {@code queues} queues on every broker, and waits until the route shows all of them. */
+    public void createTopic(int queues) throws Exception {
+        var brokers = admin().examineBrokerClusterInfo().getBrokerAddrTable();
+        Expect.equal("broker names in the cluster info", brokers(), brokers.size());
+        for (var broker : brokers.values()) {
+            admin().createAndUpdateTopicConfig(broker.getBrokerAddrs().get(0L), new TopicConfig(topic, queues, queues, 6));
+        }
+        Await.until("the route of " + topic + " with " + queues + " queues on each broker", 30,
+            () -> routedQueues().equals(everyBroker(queues)), this::routedQueues);
+    }
+
+    /** Write queues of the topic's route, a number per broker; empty while there is no route. */
+    public List<Integer> routedQueues() throws Exception {
+        List<Integer> queues = new ArrayList<>();
+        try {
+            for (var data : admin().examineTopicRouteInfo(topic).getQueueDatas()) {
+                queues.add(data.getWriteQueueNums());
+            }
+        } catch (org.apache.rocketmq.client.exception.MQClientException noRoute) {
+            return List.of();
+        }
+        return queues;
+    }
+
+    public List<Integer> everyBroker(int queues) {
+        return java.util.Collections.nCopies(brokers(), queues);
+    }
+
+    /** The topic's queues in a stable order. */
+    public List<MessageQueue> queues() throws Exception {
+        return producer().fetchPublishMessageQueues(topic).stream().sorted().toList();
+    }
+
+    /** The group's offset as the broker has it; -1 if it has none. Asked without joining the group. */
+    public long committed(String consumerGroup, MessageQueue queue) throws Exception {
+        var client = producer().getDefaultMQProducerImpl().getMqClientFactory();
+        return new RemoteBrokerOffsetStore(client, consumerGroup).readOffset(queue, ReadOffsetType.READ_FROM_STORE);
+    }
+
+    /** Waits until the broker has every message of the topic as consumed by the group. */
+    public void awaitAllCommitted(String consumerGroup, long limitSeconds) throws Exception {
+        awaitAllCommitted(consumerGroup, limitSeconds, () -> { });
+    }
+
+    /** The same, with consumers told by {@code commit} not to wait for their timer. */
+    public void awaitAllCommitted(String consumerGroup, long limitSeconds, Runnable commit) throws Exception {
+        for (MessageQueue queue : queues()) {
+            Await.until("group " + consumerGroup + " to have committed all of " + queue, limitSeconds,
+                () -> {
+                    commit.run();
+                    return Math.max(0, committed(consumerGroup, queue)) == producer().maxOffset(queue);
+                },
+                () -> "committed " + committed(consumerGroup, queue) + " of " + producer().maxOffset(queue));
+        }
+    }
+
+    /** All at once: each shutdown of a 5.x client waits up to 3 s for a thread of its own. */
+    @Override
+    public void close() throws InterruptedException {
+        List<Thread> closing = shutdowns.stream().map(Thread::new).toList();
+        closing.forEach(Thread::start);
+        for (Thread thread : closing) {
+            thread.join();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+package interop.scenario;
+
+import interop.Await;
+import interop.Expect;
+import interop.Failure;
+import interop.Run;
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.client.producer.SendStatus;
+
+/**
+ * Sends as fast as it can until a line comes on stdin or {@code --run-s} are over, through any number of broker crashes.
+ * Each acknowledged message is a line {@code key queueId queueOffset brokerName} of {@code --ack-file}, written before its thread's next send.
+ */
+public final class CrashProducer {
+    /** After a failed send, so that a broker that is down is not asked in a tight loop. */
+    private static final long PAUSE_AFTER_FAILURE_MS = 10;
+
+    private final Run run;
+    private final BufferedWriter acknowledged;
+    private final AtomicLong ok = new AtomicLong();
+    private final AtomicLong failed = new AtomicLong();
+    private volatile boolean stopped;
+
+    private CrashProducer(Run run) throws IOException {
+        this.run = run;
+        this.acknowledged = Files.newBufferedWriter(Path.of(run.options.text("ack-file")));
+    }
+
+    public static String run(Run run) throws Exception {
+        return new CrashProducer(run).produce();
+    }
+
+    private String produce() throws Exception {
+        run.createTopic(4);
+        DefaultMQProducer producer = run.producer();
+        Thread[] threads = new Thread[run.options.number("threads", 4)];
+        for (int i = 0; i < threads.length; i++) {
+            int thread = i;
+            threads[i] = new Thread(() -> send(producer, thread), "sender-" + i);
+            threads[i].start();
+        }
+        stopOnInput();
+        long stopAtMs = System.currentTimeMillis() + 1000L * run.options.number("run-s", 60);
+        int limit = run.options.number("run-s", 60) + 10;
+        Await.until("the end of the run", limit, () -> stopped || System.currentTimeMillis() >= stopAtMs, () -> ok + " acknowledged");
+        stopped = true;
+        for (Thread thread : threads) {
+            thread.join();
+        }
+        acknowledged.close();
+        Expect.that(ok.get() > 0, "some acknowledged messages", ok);
+        return "acknowledged " + ok + " failed " + failed;
+    }
+
+    private void send(DefaultMQProducer producer, int thread) {
+        for (long sequence = 0; !stopped; sequence++) {
+            Sequenced message = new Sequenced(thread, sequence);
+            try {
+                SendResult result = producer.send(message.message(run.topic));
+                if (result.getSendStatus() == SendStatus.SEND_OK) {
+                    acknowledge(message, result);
+                    ok.incrementAndGet();
+                } else {
+                    failed.incrementAndGet();
+                }
+            } catch (IOException | InterruptedException broken) {
+                Failure.report(broken);
+                return;
+            } catch (Exception brokerGone) {
+                failed.incrementAndGet();
+                try {
+                    Thread.sleep(PAUSE_AFTER_FAILURE_MS);
+                } catch (InterruptedException interrupted) {
+                    return;
+                }
+            }
+        }
+    }
+
+    private synchronized void acknowledge(Sequenced message, SendResult result) throws IOException {
+        acknowledged.write(message.key() + " " + result.getMessageQueue().getQueueId() + " " + result.getQueueOffset() + " "
+            + result.getMessageQueue().getBrokerName() + "\n");
+        acknowledged.flush();
+    }
+
+    /** The end of stdin is not a line: a harness that passes no stdin gets the full run. */
+    private void stopOnInput() {
+        Thread input = new Thread(() -> {
+            try {
+                if (new BufferedReader(new InputStreamReader(System.in)).readLine() != null) {
+                    stopped = true;
+                }
+            } catch (IOException closed) {
+                return;
+            }
+        }, "stdin");
+        input.setDaemon(true);
+        input.start();
+    }
+}

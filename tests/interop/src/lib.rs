@@ -1,0 +1,22 @@
+//! Starts real broker and name server processes, ours and the original ones, and runs stock clients against them.
+//!
+//! The scenarios themselves are the programs in `java/` and `go/`; see README.md. What is here panics with everything
+//! a reader needs when something does not hold, because its callers are tests.
+
+pub mod apache;
+pub mod binaries;
+pub mod clients;
+pub mod go;
+pub mod java;
+pub mod mqadmin;
+pub mod name_server;
+pub mod ports;
+pub mod process;
+pub mod registration;
+pub mod run_lock;
+pub mod scenario;
+pub mod scratch;
+pub mod tampering;
+pub mod target;
+pub mod turbopump;
+pub mod until;

@@ -1,0 +1,72 @@
+//! The original `mqadmin`, of the same release as a Java client.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use crate::clients::JavaClient;
+use crate::java;
+use crate::scratch::Scratch;
+
+/// Runs subcommands against name servers.
+#[derive(Debug)]
+pub struct Mqadmin {
+    client: JavaClient,
+    name_servers: String,
+    home: PathBuf,
+}
+
+/// What a subcommand printed. Its exit code says nothing: it is 0 after failures too.
+#[derive(Debug, Clone)]
+pub struct Printed {
+    /// The result.
+    pub out: String,
+    /// Stack traces of what went wrong.
+    pub err: String,
+}
+
+impl Mqadmin {
+    /// The tool, with name servers given as `host:port;host:port`.
+    ///
+    /// # Panics
+    /// When its home cannot be made.
+    #[must_use]
+    pub fn new(client: JavaClient, name_servers: &str, scratch: &Scratch) -> Self {
+        let home = scratch.folder(&format!("mqadmin-{}", client.module()));
+        // The 4.x tool prints a stack trace instead of working when this file is not there.
+        let conf = home.join("conf");
+        let written = std::fs::create_dir_all(&conf)
+            .and_then(|()| std::fs::write(conf.join("logback_tools.xml"), "<configuration/>\n"));
+        written.unwrap_or_else(|error| panic!("cannot write below {}: {error}", home.display()));
+        Self { client, name_servers: name_servers.to_owned(), home }
+    }
+
+    /// Runs `mqadmin <subcommand> -n <name servers> <arguments>`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn run(&self, subcommand: &str, arguments: &[&str]) -> Printed {
+        let mut command = java::java(self.client, &self.home);
+        command.env("ROCKETMQ_HOME", &self.home).arg("org.apache.rocketmq.tools.command.MQAdminStartup");
+        command.args([subcommand, "-n", &self.name_servers]).args(arguments);
+        let output = command.output();
+        let Output { stdout, stderr, .. } = output.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Printed { out: text(&stdout), err: text(&stderr) }
+    }
+}
+
+impl Printed {
+    /// The printed rows, each split at white space, without headings (`#…`) and empty lines.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Vec<&str>> {
+        let rows = self.out.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        rows.map(|line| line.split_whitespace().collect()).collect()
+    }
+
+    /// The printed text without any white space: JSON is indented differently by the two releases.
+    #[must_use]
+    pub fn squeezed(&self) -> String {
+        self.out.split_whitespace().collect()
+    }
+}
