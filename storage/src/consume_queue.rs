@@ -126,6 +126,8 @@ pub struct ConsumeQueues {
 pub struct Unpersisted {
     queue: QueueIndex,
     folder: String,
+    /// First queue offset that is still there: what is missing in the file from there to `start` was removed.
+    first: u64,
     start: u64,
     units: Vec<Unit>,
 }
@@ -260,6 +262,13 @@ impl ConsumeQueues {
         }
     }
 
+    /// A rebuild found units from `found` on, or none: then the log holds none of those that had been in the files.
+    pub fn set_first_found(&mut self, queue: QueueIndex, found: Option<u64>) {
+        if let Some(queue) = self.get_mut(queue) {
+            queue.first = queue.first.max(found.unwrap_or(queue.persisted));
+        }
+    }
+
     /// What a checkpoint made now has to write, and the table it records.
     pub fn begin_checkpoint(&mut self) -> (Vec<Unpersisted>, Vec<crate::checkpoint::QueueCheckpoint>) {
         let mut unpersisted = Vec::new();
@@ -271,7 +280,8 @@ impl ConsumeQueues {
                 let skip = (queue.persisted - queue.tail_start()) as usize;
                 let units = queue.tail.iter().skip(skip).copied().collect();
                 let queue_index = QueueIndex(at as u32);
-                unpersisted.push(Unpersisted { queue: queue_index, folder: name(), start: queue.persisted, units });
+                let (first, start) = (queue.first, queue.persisted);
+                unpersisted.push(Unpersisted { queue: queue_index, folder: name(), first, start, units });
             }
             let (first, end) = (queue.first, queue.end);
             table.push(crate::checkpoint::QueueCheckpoint {
@@ -342,7 +352,7 @@ impl ConsumeQueues {
     /// A piece of a queue to be written again from the log.
     pub fn rebuilt(&self, queue: QueueIndex, start: u64, units: Vec<Unit>) -> Option<Unpersisted> {
         let (topic, queue_id) = self.name(queue)?;
-        Some(Unpersisted { queue, folder: format!("{DIRECTORY}/{topic}/{queue_id}"), start, units })
+        Some(Unpersisted { queue, folder: format!("{DIRECTORY}/{topic}/{queue_id}"), first: start, start, units })
     }
 }
 
@@ -380,6 +390,11 @@ fn file_path(folder: &str, file: u64) -> String {
 }
 
 impl Unpersisted {
+    /// The queue these units are of.
+    pub fn queue(&self) -> QueueIndex {
+        self.queue
+    }
+
     /// Writes the units into their files and syncs them.
     /// # Errors
     /// I/O; what was written is written again by the next try.
@@ -394,7 +409,12 @@ impl Unpersisted {
             units.iter().for_each(|unit| unit.encode(&mut bytes));
             let path = file_path(&self.folder, file);
             let plain = disk.open_plain(&path, true).await.map_err(StorageError::io("open", &path))?;
-            let is_new = plain.length().await.map_err(StorageError::io("measure", &path))? == 0;
+            let length = plain.length().await.map_err(StorageError::io("measure", &path))?;
+            let is_new = length == 0;
+            if self.first < at && length < within * UNIT_BYTES {
+                // The topic was deleted meanwhile: a hole must not pass for units if the deletion is lost.
+                return plain.close().await.map_err(StorageError::io("close", &path));
+            }
             plain.write_all_at(within * UNIT_BYTES, bytes).await.map_err(StorageError::io("write to", &path))?;
             plain.sync_data().await.map_err(StorageError::io("sync", &path))?;
             plain.close().await.map_err(StorageError::io("close", &path))?;

@@ -4,7 +4,7 @@
 //! consumers see it only when [`MessageStore::confirm`] finds that it may be acknowledged.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use protocol::record::{RecordFields, RecordView, decode_record};
 use protocol::sys_flag::MessageSysFlag;
@@ -102,7 +102,8 @@ impl<D: Disk> MessageStore<D> {
             damaged = queues.damaged(&lengths.into_iter().collect());
         }
         let from = found.checkpoint.as_ref().map(recover_from);
-        let opened = CommitLog::open(disk, id, options, from, ring, |header, payload| {
+        let ring_term = stored_term(&disk).await?;
+        let opened = CommitLog::open(disk, id, options, from, ring, ring_term, |header, payload| {
             replay_entry(header, payload, &mut queues, replay)
         });
         let (log, recovery) = opened.await.map_err(|error| name_checkpoint_cause(error, &found.unreadable))?;
@@ -118,6 +119,11 @@ impl<D: Disk> MessageStore<D> {
         };
         damaged.retain(|queue| store.queues.borrow().get(*queue).is_some());
         store.rebuild(&damaged, position, replay).await?;
+        let log_first = store.log.first();
+        let unknown = store.queues.borrow_mut().drop_below(log_first);
+        for queue in unknown {
+            store.find_first(queue, log_first).await?;
+        }
         let unreadable_checkpoints = found.unreadable;
         Ok((store, StoreRecovery { log: recovery, unreadable_checkpoints, rebuilt_queues: damaged.len(), term }))
     }
@@ -270,7 +276,14 @@ impl<D: Disk> MessageStore<D> {
         self.log.sync().await?;
         assert!(self.log.stable() >= at.position, "flushed and synced");
         for units in &unpersisted {
-            units.write(self.log.disk()).await?;
+            let is_gone = || self.queues.borrow().get(units.queue()).is_none();
+            if is_gone() {
+                continue;
+            }
+            match units.write(self.log.disk()).await {
+                Err(error) if !is_gone() => return Err(error),
+                _ => {}
+            }
         }
         let LogPosition { position, index, term } = at;
         let checkpoint = Checkpoint { position, index, term, stable: self.log.stable(), queues, state };
@@ -331,16 +344,21 @@ impl<D: Disk> MessageStore<D> {
         if damaged.is_empty() {
             return Ok(());
         }
+        let mut found = Found::default();
         let mut from = self.log.first();
         while from < position {
-            let (until, pieces) = self.collect_units(damaged, from, position, replay).await?;
-            for ((queue, start), units) in pieces {
+            let (until, pieces) = self.collect_units(damaged, from, position, replay, &mut found).await?;
+            for (queue, start, units) in pieces {
                 let piece = self.queues.borrow().rebuilt(queue, start, units);
                 if let Some(piece) = piece {
                     piece.write(self.log.disk()).await?;
                 }
             }
             from = until;
+        }
+        for queue in damaged {
+            let first = found.get(queue).map(|(first, _)| *first);
+            self.queues.borrow_mut().set_first_found(*queue, first);
         }
         Ok(())
     }
@@ -351,9 +369,10 @@ impl<D: Disk> MessageStore<D> {
         from: u64,
         to: u64,
         replay: &impl Replay,
-    ) -> Result<(u64, HashMap<(QueueIndex, u64), Vec<Unit>>), StorageError> {
-        let mut pieces: HashMap<(QueueIndex, u64), Vec<Unit>> = HashMap::new();
-        let mut starts: HashMap<QueueIndex, u64> = HashMap::new();
+        found: &mut Found,
+    ) -> Result<(u64, Vec<(QueueIndex, u64, Vec<Unit>)>), StorageError> {
+        let mut pieces: Vec<(QueueIndex, u64, Vec<Unit>)> = Vec::new();
+        let mut open: std::collections::BTreeMap<QueueIndex, usize> = std::collections::BTreeMap::new();
         let mut until = from;
         // A segment at a time bounds the memory; REBUILD_UNITS_MAX bounds what one segment of tiny messages takes.
         let segments = self.log.segments();
@@ -367,8 +386,18 @@ impl<D: Disk> MessageStore<D> {
                             return true;
                         };
                         let offset = record.queue_offset as u64;
-                        let start = *starts.entry(queue).or_insert(offset);
-                        let units = pieces.entry((queue, start)).or_default();
+                        let known = found.entry(queue).or_insert((offset, offset));
+                        if known.1 != offset {
+                            // The topic was deleted and made again: what came before is not of this queue.
+                            *known = (offset, offset);
+                            open.remove(&queue);
+                        }
+                        known.1 = offset + 1;
+                        let at = *open.entry(queue).or_insert_with(|| {
+                            pieces.push((queue, offset, Vec::new()));
+                            pieces.len() - 1
+                        });
+                        let units = &mut pieces[at].2;
                         let (physical_offset, tags_code) = (unit_position, replay.tags_code(record));
                         units.push(Unit { physical_offset, bytes: record_bytes, tags_code });
                         true
@@ -376,7 +405,7 @@ impl<D: Disk> MessageStore<D> {
                 })
                 .await?;
             until = end;
-            if pieces.values().map(Vec::len).sum::<usize>() > REBUILD_UNITS_MAX {
+            if pieces.iter().map(|piece| piece.2.len()).sum::<usize>() > REBUILD_UNITS_MAX {
                 break;
             }
         }
@@ -399,8 +428,11 @@ fn name_checkpoint_cause(error: StorageError, unreadable: &[String]) -> StorageE
     }
 }
 
-/// Makes the term of this run durable: above every term the log may hold.
-async fn next_term<D: Disk>(disk: &D, seen: u64) -> Result<u64, StorageError> {
+/// First queue offset and the one behind the last, of what a rebuild has found of each queue.
+type Found = std::collections::BTreeMap<QueueIndex, (u64, u64)>;
+
+/// Term of the run before.
+async fn stored_term<D: Disk>(disk: &D) -> Result<u64, StorageError> {
     let stored = read_file(disk, TERM_PATH).await.map_err(StorageError::io("read", TERM_PATH))?;
     let stored = match stored {
         None => 0,
@@ -412,7 +444,12 @@ async fn next_term<D: Disk>(disk: &D, seen: u64) -> Result<u64, StorageError> {
             serde_json::from_slice::<TermFile>(&bytes).map_err(malformed)?.term
         }
     };
-    let term = stored.max(seen) + 1;
+    Ok(stored)
+}
+
+/// Makes the term of this run durable: above every term the log may hold.
+async fn next_term<D: Disk>(disk: &D, seen: u64) -> Result<u64, StorageError> {
+    let term = stored_term(disk).await?.max(seen) + 1;
     let bytes = serde_json::to_vec(&TermFile { term }).unwrap_or_default();
     replace_file(disk, TERM_PATH, bytes).await.map_err(StorageError::io("write", TERM_PATH))?;
     Ok(term)

@@ -200,18 +200,17 @@ impl<D: Disk> CommitLog<D> {
     /// [`StorageError::Flush`]; the log takes no more writes then, because nobody can tell what a failed write or
     /// sync has left behind.
     pub async fn flush(&self) -> Result<(), StorageError> {
-        self.begin_flush().await;
-        let result = self.flush_sealed().await;
-        self.flushing.set(false);
-        self.flush_waiters.borrow_mut().drain(..).for_each(Waker::wake);
-        if let Err(error) = &result {
-            self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
-        }
-        result
+        self.begin_turn().await;
+        let result = match self.refuse_after_failure() {
+            Ok(()) => self.flush_sealed().await,
+            Err(error) => Err(error),
+        };
+        self.end_turn(result)
     }
 
-    /// Waits for a flush that runs, then claims the next.
-    async fn begin_flush(&self) {
+    /// Waits for a flush or sync that runs, then claims the next turn: a sync that fails is told to one caller only,
+    /// so there is one at a time.
+    async fn begin_turn(&self) {
         poll_fn(|context| {
             if self.flushing.replace(true) {
                 self.flush_waiters.borrow_mut().push(context.waker().clone());
@@ -220,6 +219,16 @@ impl<D: Disk> CommitLog<D> {
             Poll::Ready(())
         })
         .await;
+    }
+
+    /// Keeps the first failure and lets the next turn begin.
+    fn end_turn(&self, result: Result<(), StorageError>) -> Result<(), StorageError> {
+        if let Err(error) = &result {
+            self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
+        }
+        self.flushing.set(false);
+        self.flush_waiters.borrow_mut().drain(..).for_each(Waker::wake);
+        result
     }
 
     async fn flush_sealed(&self) -> Result<(), StorageError> {
@@ -233,10 +242,14 @@ impl<D: Disk> CommitLog<D> {
             self.written.set(buffer.covers());
             self.cache.borrow_mut().evict(self.options.cache_bytes, self.written.get());
         }
-        let Some(file) = unsynced else { return Ok(()) };
+        if unsynced.is_none() {
+            return Ok(());
+        }
         if self.options.flush == FlushMode::Sync || self.written.get() - self.stable.get() > UNSYNCED_BYTES_MAX {
             let written = self.written.get();
-            self.sync_file(&file, written).await?;
+            for file in self.segments.files_between(self.stable.get(), written) {
+                self.sync_file(&file, written).await?;
+            }
             self.set_stable(written);
         }
         Ok(())
@@ -248,6 +261,7 @@ impl<D: Disk> CommitLog<D> {
             self.cache.borrow_mut().push(buffer.clone());
             return Some(buffer);
         }
+        tail.seal();
         tail.freeze_sealed();
         let buffer = tail.take_frozen()?;
         self.cache.borrow_mut().push(buffer.clone());
@@ -258,15 +272,21 @@ impl<D: Disk> CommitLog<D> {
     /// # Errors
     /// [`StorageError::Flush`], as for [`Self::flush`].
     pub async fn sync(&self) -> Result<(), StorageError> {
+        self.begin_turn().await;
+        let result = match self.refuse_after_failure() {
+            Ok(()) => self.sync_written().await,
+            Err(error) => Err(error),
+        };
+        self.end_turn(result)
+    }
+
+    async fn sync_written(&self) -> Result<(), StorageError> {
         let written = self.written.get();
         if written == self.stable.get() {
             return Ok(());
         }
         for file in self.segments.files_between(self.stable.get(), written) {
-            if let Err(error) = self.sync_file(&file, written).await {
-                self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
-                return Err(error);
-            }
+            self.sync_file(&file, written).await?;
         }
         self.set_stable(written);
         Ok(())
@@ -277,6 +297,12 @@ impl<D: Disk> CommitLog<D> {
             self.stable.set(stable);
             self.tail.borrow_mut().set_stable(stable);
         }
+    }
+
+    fn refuse_after_failure(&self) -> Result<(), StorageError> {
+        let Some(cause) = self.failure.borrow().clone() else { return Ok(()) };
+        let (from, up_to) = (self.stable.get(), self.written.get());
+        Err(StorageError::Flush { op: "data sync", from, up_to, source: std::io::Error::other(cause) })
     }
 
     async fn sync_file(&self, file: &D::LogFile, up_to: u64) -> Result<(), StorageError> {

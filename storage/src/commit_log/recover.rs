@@ -73,6 +73,7 @@ impl<D: Disk> CommitLog<D> {
         options: LogOptions,
         from: Option<RecoverFrom>,
         ring: Option<Box<dyn Ring>>,
+        ring_term: u64,
         mut visit: impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
     ) -> Result<(Self, LogRecovery), StorageError> {
         assert!(options.segment_bytes.is_multiple_of(BLOCK_BYTES as u64));
@@ -116,8 +117,9 @@ impl<D: Disk> CommitLog<D> {
             flush_waiters: RefCell::default(),
             failure: RefCell::new(None),
         };
+        log.write_unsynced_again().await?;
         if let Some(ring) = &ring {
-            report.ring_entries = log.adopt_from_ring(&**ring, &mut visit).await?;
+            report.ring_entries = log.adopt_from_ring(&**ring, ring_term, &mut visit).await?;
         }
         log.flush().await?;
         log.sync().await?;
@@ -129,6 +131,29 @@ impl<D: Disk> CommitLog<D> {
         Ok((log, report))
     }
 
+    /// Writes what may not be on stable storage once more. The process before may have seen a sync of it fail; then
+    /// the next sync succeeds without it, though reads still find it.
+    async fn write_unsynced_again(&self) -> Result<(), StorageError> {
+        let mut position = align_down(self.stable.get());
+        while position < self.written.get() {
+            let (file, first) = self.segments.file_of(position);
+            let end = align_up(self.written.get()).min(self.segments.end_of(position));
+            let bytes = (end - position).min(SCAN_BYTES as u64);
+            let read = file.read_at(position - first, bytes as usize).await;
+            let held = read.map_err(StorageError::io("read from", segment_path(first)))?;
+            let mut buffer = self.disk.buffer(bytes as usize);
+            buffer.as_mut().copy_from_slice(&(*held).as_ref()[..bytes as usize]);
+            let written = file.write_at(position - first, Rc::new(buffer)).await;
+            let written = written.map_err(StorageError::io("write to", segment_path(first)))?;
+            if written as u64 != bytes {
+                let short = std::io::Error::new(std::io::ErrorKind::WriteZero, "the write stayed short");
+                return Err(StorageError::io("write to", segment_path(first))(short));
+            }
+            position += bytes;
+        }
+        Ok(())
+    }
+
     /// Starts a term above all that entries of this log may carry. Entries left behind its end never pass for its
     /// continuation then. The caller has made the term durable.
     pub fn start_term(&self, term: u64) {
@@ -138,6 +163,7 @@ impl<D: Disk> CommitLog<D> {
     async fn adopt_from_ring(
         &self,
         ring: &dyn Ring,
+        ring_term: u64,
         visit: &mut impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
     ) -> Result<u64, StorageError> {
         let mut adopted = 0;
@@ -148,6 +174,9 @@ impl<D: Disk> CommitLog<D> {
             bytes.resize(HEADER_BYTES, 0);
             ring.read(at.position, &mut bytes);
             let Ok(header) = EntryHeader::decode(self.id, at.position, &bytes) else { return Ok(adopted) };
+            if header.term != ring_term {
+                return Ok(adopted);
+            }
             if header.kind == EntryKind::Filler {
                 if continues(&header, at).is_err() || header.end() != segment_end {
                     return Ok(adopted);
@@ -205,6 +234,11 @@ async fn open_segments<D: Disk>(disk: &D) -> Result<BTreeMap<u64, Segment<D::Log
         }
         segments.insert(*first, Segment { file: Rc::new(file), bytes });
     }
+    // The process before may have died while it made the last one.
+    if let Some((first, last)) = segments.last_key_value() {
+        last.file.sync_data().await.map_err(StorageError::io("sync", segment_path(*first)))?;
+    }
+    disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
     Ok(segments)
 }
 

@@ -30,13 +30,21 @@ enum Next<F> {
     Failed { cause: String },
 }
 
+/// The spare file has one owner at a time: between opening and renaming it, another must not take its name.
+#[derive(Copy, Clone, Eq, PartialEq)]
+enum Spare {
+    None,
+    Ready,
+    InUse,
+}
+
 /// The segments of a log, keyed by the physical offset of their first byte; contiguous, never empty.
 pub(super) struct Segments<D: Disk> {
     segments: RefCell<BTreeMap<u64, Segment<D::LogFile>>>,
     next: RefCell<Next<D::LogFile>>,
     /// An append found no next segment.
     is_next_wanted: Cell<bool>,
-    has_spare: Cell<bool>,
+    spare: Cell<Spare>,
 }
 
 impl<D: Disk> Segments<D> {
@@ -47,7 +55,7 @@ impl<D: Disk> Segments<D> {
             segments: RefCell::new(segments),
             next: RefCell::new(next),
             is_next_wanted: Cell::new(false),
-            has_spare: Cell::new(false),
+            spare: Cell::new(Spare::None),
         }
     }
 
@@ -151,10 +159,13 @@ impl<D: Disk> Segments<D> {
     }
 
     async fn make_segment(&self, disk: &D, path: &str, bytes: u64) -> Result<Segment<D::LogFile>, StorageError> {
-        if self.has_spare.replace(false)
-            && let Some(segment) = reuse_spare(disk, path, bytes).await?
-        {
-            return Ok(segment);
+        if self.spare.get() == Spare::Ready {
+            self.spare.set(Spare::InUse);
+            let reused = reuse_spare(disk, path, bytes).await;
+            self.spare.set(Spare::None);
+            if let Some(segment) = reused? {
+                return Ok(segment);
+            }
         }
         create_segment(disk, path, bytes).await
     }
@@ -174,10 +185,13 @@ impl<D: Disk> Segments<D> {
         // Out of the table first: a reader that comes now is told that it is gone, never given half of it.
         self.segments.borrow_mut().remove(&oldest);
         let path = segment_path(oldest);
-        if self.has_spare.replace(true) {
-            disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
+        if self.spare.get() == Spare::None {
+            self.spare.set(Spare::InUse);
+            let renamed = disk.rename(&path, SPARE).await;
+            self.spare.set(if renamed.is_ok() { Spare::Ready } else { Spare::None });
+            renamed.map_err(StorageError::io("rename", &path))?;
         } else {
-            disk.rename(&path, SPARE).await.map_err(StorageError::io("rename", &path))?;
+            disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
         }
         disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
         Ok(Some(self.first()))

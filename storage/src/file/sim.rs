@@ -157,6 +157,13 @@ impl SimDisk {
         })
     }
 
+    /// Takes a file or folder away for good, as an operator or a broken file system may.
+    /// # Errors
+    /// If there is none.
+    pub fn lose(&self, path: &str) -> io::Result<()> {
+        self.with(|state| state.names.lose(path))
+    }
+
     /// Paths of all files, sorted.
     pub fn files(&self) -> Vec<String> {
         self.with(|state| state.names.files().into_iter().map(|(path, _)| path).collect())
@@ -278,7 +285,7 @@ impl Disk for SimDisk {
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let effect = Effect::Rename { from: from.to_owned(), to: to.to_owned() };
-        self.call(CallKind::Rename, to, effect).await.map(drop)
+        self.call(CallKind::Rename, &format!("{from} to {to}"), effect).await.map(drop)
     }
 
     async fn create_directory(&self, path: &str) -> io::Result<()> {

@@ -43,6 +43,19 @@ pub enum RingFound {
     Damaged,
 }
 
+/// What goes missing between two processes. The log must make up for it.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Loss {
+    /// Nothing.
+    None,
+    /// One ConsumeQueue file.
+    QueueFile,
+    /// All ConsumeQueue files.
+    QueueFolder,
+    /// The newest checkpoint is damaged.
+    Checkpoint,
+}
+
 /// What happens while a store is being opened.
 #[derive(Clone, Debug)]
 pub enum RecoveryTrouble {
@@ -78,6 +91,8 @@ pub struct LifePlan {
     pub crash: Crash,
     /// What it leaves for the next process where the ring was.
     pub ring: RingFound,
+    /// What goes missing behind it.
+    pub loss: Loss,
     /// Steps of its workload.
     pub steps: u32,
 }
@@ -91,6 +106,7 @@ impl LifePlan {
             point: CrashPoint::Quiet,
             crash,
             ring: RingFound::AsLeft,
+            loss: Loss::None,
             steps,
         }
     }
@@ -120,7 +136,7 @@ pub struct Plan {
 }
 
 /// Disk calls of a life, roughly; crash points lie within.
-const CALLS_OF_LIFE: u64 = 120;
+const CALLS_OF_LIFE: u64 = 300;
 
 impl Plan {
     /// A calm run with small segments; tests set what they are about.
@@ -148,7 +164,7 @@ impl Plan {
         let segment_bytes: u64 = [64 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20][rng.random_range(0..5)];
         let cache_bytes = [0, 16 << 10, 256 << 10][rng.random_range(0..3)];
         let capacity = rng.random_bool(0.08).then(|| segment_bytes * rng.random_range(3..6) + (64 << 10));
-        let lives = rng.random_range(1..=4);
+        let lives = rng.random_range(1..=6);
         Self {
             seed,
             log_id: LOG_ID,
@@ -181,7 +197,13 @@ fn draw_life(rng: &mut StdRng) -> LifePlan {
             3 => RingFound::Damaged,
             _ => RingFound::AsLeft,
         },
-        steps: rng.random_range(4..=30),
+        loss: match rng.random_range(0..20) {
+            0 => Loss::QueueFile,
+            1 => Loss::QueueFolder,
+            2 => Loss::Checkpoint,
+            _ => Loss::None,
+        },
+        steps: rng.random_range(4..=60),
     }
 }
 

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use storage::StorageError;
+use storage::checkpoint;
 use storage::commit_log::{FlushMode, LogId};
+use storage::consume_queue;
 use storage::file::Disk;
 use storage::file::sim::{CallKind, Executor, Fault, SimDisk, SimRing, salted};
 use storage::ring::Ring;
@@ -14,10 +16,13 @@ use storage::store::{MessageStore, StoreRecovery};
 
 use crate::history::History;
 use crate::life::{Circumstances, Life, Promised};
-use crate::plan::{Crash, CrashPoint, Failing, LifePlan, Plan, RecoveryTrouble, RingFound};
+use crate::plan::{Crash, CrashPoint, Failing, LifePlan, Loss, Plan, RecoveryTrouble, RingFound};
 use crate::replay::ReplayedControls;
 use crate::summary::Summary;
 use crate::{Violation, oracle};
+
+/// Of the run that fills foreign rings.
+const FOREIGN_SEED: u64 = 1;
 
 /// A run under way.
 pub struct Scenario<F> {
@@ -66,7 +71,7 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         let sim = SimDisk::new(plan.seed);
         sim.set_delay_max(plan.delay_max);
         sim.set_capacity(plan.capacity);
-        let trace = std::env::var_os("TRACE").is_some();
+        let trace = std::env::var_os("TRACE").is_some() && plan.seed != FOREIGN_SEED;
         sim.set_trace(trace);
         if trace {
             eprintln!("{plan:#?}");
@@ -156,7 +161,29 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         drop(life);
         executor.abandon();
         self.crash(plan.crash, plan.ring);
+        self.lose(plan.loss);
         Ok(())
+    }
+
+    fn lose(&mut self, loss: Loss) {
+        let files = self.sim.files();
+        let queue_files: Vec<&String> =
+            files.iter().filter(|path| path.starts_with(consume_queue::DIRECTORY)).collect();
+        let lost = match loss {
+            Loss::None => return,
+            Loss::QueueFile if queue_files.is_empty() => return,
+            Loss::QueueFile => self.sim.lose(queue_files[self.rng.random_range(0..queue_files.len())]),
+            Loss::QueueFolder => self.sim.lose(consume_queue::DIRECTORY),
+            Loss::Checkpoint => {
+                let length = self.sim.content(checkpoint::PATH).map_or(0, |content| content.len() as u64);
+                // Without one before it, damage of the only checkpoint may be more than the log can make up for.
+                if length == 0 || self.sim.content(checkpoint::PREVIOUS_PATH).is_err() {
+                    return;
+                }
+                self.sim.flip_bits(checkpoint::PATH, 0..length, 1)
+            }
+        };
+        self.summary.losses += u64::from(lost.is_ok());
     }
 
     fn failed_syncs(&self) -> u64 {
@@ -317,7 +344,7 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
 
 /// A ring that another store has filled.
 fn foreign_ring(bytes: usize) -> Vec<u8> {
-    let calm = Plan::calm(1, FlushMode::Async, 1);
+    let calm = Plan::calm(FOREIGN_SEED, FlushMode::Async, 1);
     let mut other = Scenario::new(Plan { ring_bytes: Some(bytes), log_id: LogId(0xF0E), ..calm }, |disk| disk);
     let ran = other.run();
     assert_eq!(ran, Ok(()), "a calm run");

@@ -25,6 +25,8 @@ pub struct Summary {
     pub torn_logs: u64,
     /// Queues rebuilt from the log.
     pub queues_rebuilt: u64,
+    /// Files lost or damaged between two processes.
+    pub losses: u64,
     /// Checkpoints made.
     pub checkpoints: u64,
     /// Segments removed by retention.
@@ -57,6 +59,7 @@ impl Summary {
         self.ring_entries += other.ring_entries;
         self.torn_logs += other.torn_logs;
         self.queues_rebuilt += other.queues_rebuilt;
+        self.losses += other.losses;
         self.checkpoints += other.checkpoints;
         self.segments_removed += other.segments_removed;
         self.rolls += other.rolls;
@@ -84,10 +87,11 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  {} checkpoints, {} rolls, {} segments removed, {} queues rebuilt, {} topics deleted, {} logs failed",
+            "  {} checkpoints, {} rolls, {} segments removed, {} files lost, {} queues rebuilt, {} topics deleted, {} logs failed",
             self.checkpoints,
             self.rolls,
             self.segments_removed,
+            self.losses,
             self.queues_rebuilt,
             self.topics_deleted,
             self.failed_logs

@@ -204,6 +204,18 @@ impl Namespace {
         Ok(())
     }
 
+    /// Takes a name away for good, past every journal.
+    pub(super) fn lose(&mut self, path: &str) -> io::Result<()> {
+        let (directory, name) = self.parent(path)?;
+        let found = self.directories.get_mut(&directory).and_then(|directory| {
+            directory.durable.remove(name);
+            directory.seen.remove(name)
+        });
+        // An un-synced rename of it must not bring it back.
+        self.pending.retain(|change| change.added.as_ref().is_none_or(|(_, _, entry)| Some(*entry) != found));
+        found.map(drop).ok_or_else(|| error(libc::ENOENT))
+    }
+
     fn removal_steps(
         &self,
         directory: NodeId,

@@ -6,7 +6,6 @@ import interop.Numbered;
 import interop.Received;
 import interop.Run;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -59,9 +58,7 @@ public final class PushOrderly {
             Integer last = lastOfOrder.put(arrival.number() % ORDERS, arrival.number());
             Expect.that(last == null || last < arrival.number(), "order " + arrival.number() % ORDERS + " to go on after " + last, arrival.number());
         }
-        Set<Integer> queuesSeen = new HashSet<>();
-        received.arrivals().forEach(arrival -> queuesSeen.add(arrival.message().getQueueId()));
-        return "consumed " + received.total() + " in order, suspended " + suspended.size() + ", queues " + queuesSeen.size();
+        return "consumed " + received.total() + " in order, suspended " + suspended.size() + ", queues " + nextOffset.size();
     }
 
     private ConsumeOrderlyStatus handle(MessageExt message, ConsumeOrderlyContext context) {
