@@ -89,12 +89,12 @@ impl ClientTable {
         self.consumers.closed(connection);
     }
 
-    /// Forgets memberships without a heartbeat for 120 s; to be called every 10 s. Returns their connections, which the
-    /// reference then closes, ascending.
-    pub fn expire(&mut self, now_ms: i64) -> BTreeSet<u64> {
+    /// Forgets memberships without a heartbeat for longer than `silence_ms_max`; to be called every 10 s. Returns their
+    /// connections, which the reference then closes, ascending.
+    pub fn expire(&mut self, now_ms: i64, silence_ms_max: i64) -> BTreeSet<u64> {
         let mut expired = BTreeSet::new();
-        self.producers.expire(now_ms, &mut expired);
-        self.consumers.expire(now_ms, &mut expired);
+        self.producers.expire(now_ms, silence_ms_max, &mut expired);
+        self.consumers.expire(now_ms, silence_ms_max, &mut expired);
         expired
     }
 }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!((clients.consumers.len(), clients.producers.len()), (2, 2));
         clients.closed(2);
         assert_eq!((clients.consumers.len(), clients.producers.len()), (1, 1));
-        assert_eq!(clients.expire(120_001), BTreeSet::from([3]));
+        assert_eq!(clients.expire(120_001, 120_000), BTreeSet::from([3]));
         assert!(clients.consumers.is_empty() && clients.producers.is_empty());
     }
 }

@@ -69,8 +69,15 @@ pub struct ConsumerIdsChanged {
 }
 
 /// Why a pull without a subscription in its header is refused. The text is the answer's remark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubscriptionError {
+    /// The heartbeat's expression is of a type that is not served. Letting everything pass would be wrong: clients leave
+    /// such a filter to the broker.
+    #[error("The broker does not support consumer to filter message by {expression_type}")]
+    NotByTag {
+        /// As received.
+        expression_type: String,
+    },
     /// Nobody of the group sent a heartbeat.
     #[error(
         "the consumer's group info not exist\n\
@@ -90,6 +97,7 @@ impl SubscriptionError {
     pub fn response_code(&self) -> ResponseCode {
         match self {
             Self::GroupOffline | Self::TopicNotSubscribed => ResponseCode::SUBSCRIPTION_NOT_EXIST,
+            Self::NotByTag { .. } => ResponseCode::SYSTEM_ERROR,
         }
     }
 }
@@ -168,9 +176,9 @@ impl Consumers {
         }
     }
 
-    /// Forgets who sent no heartbeat for too long; adds their connections to `expired`.
-    pub fn expire(&mut self, now_ms: i64, expired: &mut BTreeSet<u64>) {
-        while let Some((connection, group, _)) = self.members.take_expired(now_ms) {
+    /// Forgets who sent no heartbeat for longer than `silence_ms_max`; adds their connections to `expired`.
+    pub fn expire(&mut self, now_ms: i64, silence_ms_max: i64, expired: &mut BTreeSet<u64>) {
+        while let Some((connection, group, _)) = self.members.take_expired(now_ms, silence_ms_max) {
             self.member_left(&group);
             expired.insert(connection);
         }
@@ -266,6 +274,10 @@ impl Consumers {
     ) -> Result<Rc<TagFilter>, SubscriptionError> {
         let online = self.groups.get(group).ok_or(SubscriptionError::GroupOffline)?;
         let subscription = online.subscriptions.get(topic).ok_or(SubscriptionError::TopicNotSubscribed)?;
+        let expression_type = &subscription.data.expression_type;
+        if !is_by_tag(expression_type) {
+            return Err(SubscriptionError::NotByTag { expression_type: expression_type.clone() });
+        }
         if subscription.data.sub_version < request_version {
             return Ok(Rc::new(TagFilter::all()));
         }
@@ -365,10 +377,14 @@ impl OnlineGroup {
     }
 }
 
-/// Compiled from the expression, never from the codes a client computed. Other types than tags are not looked into:
-/// everything passes, and the client filters.
+fn is_by_tag(expression_type: &str) -> bool {
+    expression_type.is_empty() || expression_type.eq_ignore_ascii_case("TAG")
+}
+
+/// Compiled from the expression, never from the codes a client computed. Expressions of other types are not looked
+/// into: [`Consumers::pull_filter`] refuses them.
 fn filter_of(data: &SubscriptionData) -> TagFilter {
-    if !matches!(data.expression_type.as_str(), "" | "TAG") {
+    if !is_by_tag(&data.expression_type) {
         return TagFilter::all();
     }
     let of_tags = || {

@@ -29,7 +29,7 @@ pub mod registration;
 pub mod replay;
 mod request;
 mod retention;
-mod route_table;
+pub mod route_table;
 pub mod schedule_progress;
 pub mod send_properties;
 pub mod service;

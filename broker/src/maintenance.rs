@@ -11,8 +11,6 @@ use crate::shard::Shard;
 
 /// How often the clock is looked at: bounds how late a held pull or a delayed message is.
 const TICK: Duration = Duration::from_millis(50);
-/// Committed offsets reach the log this often.
-const OFFSETS_MS: i64 = 1_000;
 /// In ASYNC_FLUSH what is written is synced this often.
 const SYNC_MS: i64 = 500;
 const CLIENTS_MS: i64 = 10_000;
@@ -24,6 +22,7 @@ const CHECKPOINT_MS: i64 = 60_000;
 
 /// Tasks by the clock, on the request side of the shard.
 pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
+    let offsets_every_ms = shard.config.consumers.offset_flush_interval.as_millis() as i64;
     let (mut offsets_ms, mut clients_ms) = (0, 0);
     let mut woken = Vec::new();
     loop {
@@ -33,7 +32,7 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
         woken.drain(..).for_each(|job| pull::run_again(&shard, job));
         delivery::deliver_due(&shard).await;
-        if now_ms - offsets_ms >= OFFSETS_MS {
+        if now_ms - offsets_ms >= offsets_every_ms {
             offsets_ms = now_ms;
             shard.log_offsets();
             shard.sweep_end();

@@ -86,9 +86,9 @@ impl Producers {
         }
     }
 
-    /// Forgets who sent no heartbeat for too long; adds their connections to `expired`.
-    pub fn expire(&mut self, now_ms: i64, expired: &mut BTreeSet<u64>) {
-        while let Some((connection, _, member)) = self.members.take_expired(now_ms) {
+    /// Forgets who sent no heartbeat for longer than `silence_ms_max`; adds their connections to `expired`.
+    pub fn expire(&mut self, now_ms: i64, silence_ms_max: i64, expired: &mut BTreeSet<u64>) {
+        while let Some((connection, _, member)) = self.members.take_expired(now_ms, silence_ms_max) {
             self.forget_client(member.client_id, connection);
             expired.insert(connection);
         }
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn silent_producers_expire_after_120_s() {
+    fn silent_producers_expire() {
         let mut producers = Producers::new();
         producers.register("g", "a", &connection(1, 1), 0).unwrap();
         producers.register("g", "b", &connection(2, 1), 1).unwrap();
         let mut expired = BTreeSet::new();
-        producers.expire(120_000, &mut expired);
+        producers.expire(120_000, 120_000, &mut expired);
         assert!(expired.is_empty());
-        producers.expire(120_001, &mut expired);
+        producers.expire(120_001, 120_000, &mut expired);
         assert_eq!(expired, BTreeSet::from([1]));
         assert_eq!(producers.pick("g", 0).unwrap().0, 2);
         assert_eq!(producers.connection_of_client("a"), None);

@@ -44,10 +44,11 @@ impl RegistrationSender {
         Self(None)
     }
 
-    pub(crate) fn topics_changed(&self, table: TopicConfigTable) {
+    pub(crate) fn topics_changed(&self, table: TopicConfigTable, compressed: bool) {
         let Some(sender) = &self.0 else { return };
         let body = RegisterBrokerBody { topic_config_table: table, ..RegisterBrokerBody::default() };
-        sender.send_replace(Some(Arc::new(body.encode())));
+        let body = if compressed { body.encode_compressed() } else { body.encode() };
+        sender.send_replace(Some(Arc::new(body)));
     }
 }
 
@@ -141,7 +142,7 @@ fn encode_register(config: &BrokerConfig, shard: &ShardIdentity, body: &[u8], bu
         .field("haServerAddr", shard.ha_advertised_address.as_str())
         .field("brokerId", config.identity.broker_id)
         .field("enableActingMaster", false)
-        .field("compressed", false)
+        .field("compressed", config.registration.compressed)
         .field("bodyCrc32", crc32fast::hash(body) as i32 & i32::MAX);
     encoder.finish_with_body(body);
 }

@@ -1,4 +1,5 @@
-//! Which log segments go: expired ones in the hours set for it, more when the disk fills up.
+//! Which log segments go: expired ones in the hours set for it, more when the disk fills up. When that is not enough,
+//! sends are refused.
 
 use std::rc::Rc;
 
@@ -12,6 +13,25 @@ use crate::shard::Shard;
 const REMOVED_MAX: usize = 4;
 
 pub(crate) async fn run<E: Env>(shard: &Rc<Shard<E>>) {
+    remove_segments(shard).await;
+    look_at_disk(shard);
+}
+
+fn look_at_disk<E: Env>(shard: &Shard<E>) {
+    let config = &shard.config.store;
+    let Some(used) = disk_used_percent(&config.root) else { return };
+    let is_full = used >= config.disk_full_percent;
+    if shard.disk_is_full.replace(is_full) != is_full {
+        let (limit, shard) = (config.disk_full_percent, &shard.identity.broker_name);
+        if is_full {
+            tracing::error!(used, limit, shard, "sends are refused: the disk is used up to diskSpaceWarningLevelRatio");
+        } else {
+            tracing::info!(used, limit, shard, "sends are taken again");
+        }
+    }
+}
+
+async fn remove_segments<E: Env>(shard: &Rc<Shard<E>>) {
     for _ in 0..REMOVED_MAX {
         let segments = shard.store.log().segments();
         let [(oldest, bytes), (second, _), ..] = segments[..] else { return };

@@ -6,6 +6,7 @@ use protocol::code::{RequestCode, ResponseCode};
 
 use crate::env::Env;
 use crate::processor::{group_admin, heartbeat, lock, offset, pull, runtime_info, send, send_back, topic_admin, view};
+use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
 use crate::shard::Shard;
 
@@ -64,6 +65,11 @@ impl<E: Env> Routes<E> {
             at += 1;
         }
     };
+}
+
+/// All codes that are answered with more than "not supported", in ascending order.
+pub fn codes() -> impl Iterator<Item = RequestCode> {
+    Routes::<RealEnv>::ALL.iter().map(|route| route.code)
 }
 
 /// Runs the processor of a request.

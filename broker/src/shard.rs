@@ -42,6 +42,9 @@ use crate::statistics::Statistics;
 /// What a handler that changes tables may add to the log at most; asked for before it changes anything.
 pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
 
+/// Reads of old messages that one shard has under way; further ones are answered busy.
+const READS_MAX: usize = 4096;
+
 /// One shard. Holding an `Rc` of it makes sharing it between threads a compile error.
 pub struct Shard<E: Env> {
     pub(crate) env: E,
@@ -62,9 +65,13 @@ pub struct Shard<E: Env> {
     pub(crate) registration: RegistrationSender,
     pub(crate) commit: RefCell<GroupCommit>,
     pub(crate) scratch: RefCell<Scratch>,
+    /// Whether the store's disk is fuller than sends may make it.
+    pub(crate) disk_is_full: Cell<bool>,
     /// Number of the next request from this shard to a client.
     pub(crate) next_opaque: Cell<i32>,
     header: RefCell<Header>,
+    /// Reads of old messages under way.
+    reads: Cell<usize>,
     has_stalled: Cell<bool>,
     topics_changed: Cell<bool>,
     committer: RefCell<Option<Waker>>,
@@ -128,8 +135,10 @@ impl<E: Env> Shard<E> {
             registration,
             commit: RefCell::default(),
             scratch: RefCell::default(),
+            disk_is_full: Cell::new(false),
             next_opaque: Cell::new(0),
             header: RefCell::default(),
+            reads: Cell::new(0),
             has_stalled: Cell::new(false),
             topics_changed: Cell::new(true),
             committer: RefCell::default(),
@@ -258,6 +267,24 @@ impl<E: Env> Shard<E> {
         });
     }
 
+    /// Runs a request's `task` that may read from disk, after requests that do not.
+    /// # Errors
+    /// [`READS_MAX`] are under way: the request is answered busy.
+    pub(crate) fn spawn_read(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) -> Result<(), Halt> {
+        let reads = self.reads.get();
+        if reads >= READS_MAX {
+            let remark = format!("[OVERLOAD]{reads} reads of old messages are under way, try again");
+            return Err(Halt::refuse(ResponseCode::SYSTEM_BUSY, remark));
+        }
+        self.reads.set(reads + 1);
+        let shard = self.clone();
+        self.env.spawn_background(async move {
+            task.await;
+            shard.reads.set(shard.reads.get() - 1);
+        });
+        Ok(())
+    }
+
     /// Acknowledges and shows to consumers what may be by now.
     fn confirm(self: &Rc<Self>) {
         let mut woken = std::mem::take(&mut self.scratch.borrow_mut().woken);
@@ -350,7 +377,7 @@ impl<E: Env> Shard<E> {
     /// Hands the topics of this shard to the control thread, which tells the name servers.
     fn register(&self) {
         let table = self.tables.borrow().topics.registered_table(self.config.identity.permission);
-        self.registration.topics_changed(table);
+        self.registration.topics_changed(table, self.config.registration.compressed);
     }
 
     /// A message of another shard of the process.

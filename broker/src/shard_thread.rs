@@ -101,12 +101,12 @@ async fn live(start: ShardStart) -> Result<(), String> {
 
 async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<(MessageStore<DmaDisk>, TableReplay), StorageError> {
     let config = &start.config;
-    std::fs::create_dir_all(&start.folder).map_err(|source| StorageError::Io {
-        op: "create",
+    let disk = DmaDisk::new(&start.folder, start.capabilities.file_io == FileIo::Direct);
+    disk.prepare().await.map_err(|source| StorageError::Io {
+        op: "prepare",
         path: start.folder.display().to_string(),
         source,
     })?;
-    let disk = DmaDisk::new(&start.folder, start.capabilities.file_io == FileIo::Direct);
     let flush = match config.store.flush {
         FlushDiskType::Async => FlushMode::Async,
         FlushDiskType::Sync => FlushMode::Sync,

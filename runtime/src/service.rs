@@ -1,7 +1,7 @@
 //! What a shard does with what arrives.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use protocol::frame::Frame;
 
@@ -24,8 +24,17 @@ pub enum Flow {
 pub struct CloseReason(pub Cow<'static, str>);
 
 impl fmt::Display for CloseReason {
+    /// Reasons repeat what came from outside: control characters are escaped, so that nobody writes log lines of his
+    /// own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        for character in self.0.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -70,6 +70,7 @@ struct Server<S: Service> {
     held_bytes: usize,
     stalled: Vec<ConnectionId>,
     scratch: Vec<u8>,
+    dirty: Vec<ConnectionId>,
     refused: u64,
 }
 
@@ -101,6 +102,7 @@ pub async fn serve<S: Service>(
         held_bytes: 0,
         stalled: Vec::new(),
         scratch: vec![0; READ_BYTES],
+        dirty: Vec::new(),
         refused: 0,
     };
     time::spawn(async move {
@@ -363,9 +365,9 @@ impl<S: Service> Server<S> {
     }
 
     fn flush(&mut self, now: Instant) {
-        let mut dirty = Vec::new();
+        let mut dirty = std::mem::take(&mut self.dirty);
         self.outbox.take_dirty(&mut dirty);
-        for id in dirty {
+        for id in dirty.drain(..) {
             let slot = id.slot();
             let Some(mut connection) = self.connections[slot].take_if(|connection| connection.peer.id == id) else {
                 continue;
@@ -377,6 +379,7 @@ impl<S: Service> Server<S> {
                 self.close(slot, reason.as_ref());
             }
         }
+        self.dirty = dirty;
         for (id, reason) in self.outbox.take_closing() {
             if self.connections.get(id.slot()).is_some_and(|held| held.as_ref().is_some_and(|held| held.peer.id == id))
             {

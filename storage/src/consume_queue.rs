@@ -120,14 +120,13 @@ pub struct ConsumeQueues {
     slots: Vec<Option<Slot>>,
     by_topic: HashMap<Rc<str>, BTreeMap<u32, QueueIndex>>,
     windows: VecDeque<Window>,
+    removed_folders: Vec<String>,
 }
 
 /// Units of one queue that a checkpoint writes out.
 pub struct Unpersisted {
     queue: QueueIndex,
     folder: String,
-    /// First queue offset that is still there: what is missing in the file from there to `start` was removed.
-    first: u64,
     start: u64,
     units: Vec<Unit>,
 }
@@ -224,14 +223,25 @@ impl ConsumeQueues {
         Some(window.units[(at - window.start) as usize])
     }
 
-    /// Forgets the queues of a topic and returns the folder of their files.
-    pub fn remove_topic(&mut self, topic: &str) -> Option<String> {
-        let queues = self.by_topic.remove(topic)?;
+    /// Forgets the queues of a topic. Their files go with the next checkpoint: until then a crash may bring the topic
+    /// back, and nothing may be removed under a checkpoint that is being made.
+    pub fn remove_topic(&mut self, topic: &str) {
+        let Some(queues) = self.by_topic.remove(topic) else { return };
         for index in queues.into_values() {
             self.slots[index.0 as usize] = None;
             self.windows.retain(|window| window.queue != index);
         }
-        Some(format!("{DIRECTORY}/{topic}"))
+        self.removed_folders.push(format!("{DIRECTORY}/{topic}"));
+    }
+
+    /// Folders of topics that were removed and have files left, oldest first.
+    pub fn removed_folders(&self) -> Vec<String> {
+        self.removed_folders.clone()
+    }
+
+    /// The first `count` of those folders are gone, durably.
+    pub fn forget_removed_folders(&mut self, count: usize) {
+        self.removed_folders.drain(..count);
     }
 
     /// Moves `first` of every queue past units that point below `log_first`, as far as memory knows them.
@@ -280,8 +290,7 @@ impl ConsumeQueues {
                 let skip = (queue.persisted - queue.tail_start()) as usize;
                 let units = queue.tail.iter().skip(skip).copied().collect();
                 let queue_index = QueueIndex(at as u32);
-                let (first, start) = (queue.first, queue.persisted);
-                unpersisted.push(Unpersisted { queue: queue_index, folder: name(), first, start, units });
+                unpersisted.push(Unpersisted { queue: queue_index, folder: name(), start: queue.persisted, units });
             }
             let (first, end) = (queue.first, queue.end);
             table.push(crate::checkpoint::QueueCheckpoint {
@@ -352,7 +361,7 @@ impl ConsumeQueues {
     /// A piece of a queue to be written again from the log.
     pub fn rebuilt(&self, queue: QueueIndex, start: u64, units: Vec<Unit>) -> Option<Unpersisted> {
         let (topic, queue_id) = self.name(queue)?;
-        Some(Unpersisted { queue, folder: format!("{DIRECTORY}/{topic}/{queue_id}"), first: start, start, units })
+        Some(Unpersisted { queue, folder: format!("{DIRECTORY}/{topic}/{queue_id}"), start, units })
     }
 }
 
@@ -390,11 +399,6 @@ fn file_path(folder: &str, file: u64) -> String {
 }
 
 impl Unpersisted {
-    /// The queue these units are of.
-    pub fn queue(&self) -> QueueIndex {
-        self.queue
-    }
-
     /// Writes the units into their files and syncs them.
     /// # Errors
     /// I/O; what was written is written again by the next try.
@@ -409,12 +413,7 @@ impl Unpersisted {
             units.iter().for_each(|unit| unit.encode(&mut bytes));
             let path = file_path(&self.folder, file);
             let plain = disk.open_plain(&path, true).await.map_err(StorageError::io("open", &path))?;
-            let length = plain.length().await.map_err(StorageError::io("measure", &path))?;
-            let is_new = length == 0;
-            if self.first < at && length < within * UNIT_BYTES {
-                // The topic was deleted meanwhile: a hole must not pass for units if the deletion is lost.
-                return plain.close().await.map_err(StorageError::io("close", &path));
-            }
+            let is_new = plain.length().await.map_err(StorageError::io("measure", &path))? == 0;
             plain.write_all_at(within * UNIT_BYTES, bytes).await.map_err(StorageError::io("write to", &path))?;
             plain.sync_data().await.map_err(StorageError::io("sync", &path))?;
             plain.close().await.map_err(StorageError::io("close", &path))?;

@@ -14,6 +14,7 @@ use crate::error::StorageError;
 pub const FORMAT: u32 = 1;
 const IDENTITY_FILE: &str = "store.json";
 const LOCK_FILE: &str = "lock";
+const SHARD_PREFIX: &str = "shard-";
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,6 +48,10 @@ impl StoreFolder {
             Err(error) => return Err(StorageError::io("read", path_text(&path))(error)),
         };
         let mut identity = match found {
+            None if has_shards(root)? => {
+                let what = "it is missing, and there are shard folders: a new id would make their messages unreadable. Restore it".to_owned();
+                return Err(StorageError::Malformed { path: path_text(&path), what });
+            }
             None => IdentityFile { format: FORMAT, store_id: format!("{new_id:016x}"), shards: 0 },
             Some(bytes) => parse(&path, &bytes)?,
         };
@@ -78,7 +83,7 @@ impl StoreFolder {
 
     /// Folder of one shard.
     pub fn shard_folder(&self, shard: u32) -> PathBuf {
-        self.root.join(format!("shard-{shard}"))
+        self.root.join(format!("{SHARD_PREFIX}{shard}"))
     }
 
     /// Id that the log of one shard carries.
@@ -86,6 +91,18 @@ impl StoreFolder {
         // An odd multiplier keeps the ids of the shards of all stores apart.
         LogId(self.store_id.wrapping_add(u64::from(shard).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
+}
+
+fn has_shards(root: &Path) -> Result<bool, StorageError> {
+    let list = || -> io::Result<bool> {
+        for entry in fs::read_dir(root)? {
+            if entry?.file_name().to_string_lossy().starts_with(SHARD_PREFIX) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    list().map_err(StorageError::io("list", path_text(root)))
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<IdentityFile, StorageError> {
@@ -156,6 +173,17 @@ mod tests {
         let _held = StoreFolder::open(folder.path(), 1, 1).unwrap();
         let error = StoreFolder::open(folder.path(), 1, 1).unwrap_err().to_string();
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn a_store_that_lost_its_identity_is_not_given_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StoreFolder::open(folder.path(), 1, 1).unwrap();
+        fs::create_dir(store.shard_folder(0)).unwrap();
+        drop(store);
+        fs::remove_file(folder.path().join("store.json")).unwrap();
+        let error = StoreFolder::open(folder.path(), 1, 2).unwrap_err();
+        assert!(matches!(error, StorageError::Malformed { .. }), "{error}");
     }
 
     #[test]

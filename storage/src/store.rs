@@ -271,19 +271,14 @@ impl<D: Disk> MessageStore<D> {
     /// I/O; the checkpoint before stays in force.
     pub async fn checkpoint(&self, state: Vec<u8>) -> Result<(), StorageError> {
         let at = self.log.seal();
+        let removed_folders = self.queues.borrow().removed_folders();
         let (unpersisted, queues) = self.queues.borrow_mut().begin_checkpoint();
         self.log.flush().await?;
         self.log.sync().await?;
         assert!(self.log.stable() >= at.position, "flushed and synced");
+        self.remove_folders(&removed_folders).await?;
         for units in &unpersisted {
-            let is_gone = || self.queues.borrow().get(units.queue()).is_none();
-            if is_gone() {
-                continue;
-            }
-            match units.write(self.log.disk()).await {
-                Err(error) if !is_gone() => return Err(error),
-                _ => {}
-            }
+            units.write(self.log.disk()).await?;
         }
         let LogPosition { position, index, term } = at;
         let checkpoint = Checkpoint { position, index, term, stable: self.log.stable(), queues, state };
@@ -307,7 +302,11 @@ impl<D: Disk> MessageStore<D> {
         let Some(first) = self.log.remove_oldest_below(limit).await? else { return Ok(false) };
         let unknown = self.queues.borrow_mut().drop_below(first);
         for queue in unknown {
-            self.find_first(queue, first).await?;
+            let found = self.find_first(queue, first).await;
+            // Its topic may have been removed meanwhile.
+            if self.queues.borrow().get(queue).is_some() {
+                found?;
+            }
         }
         Ok(true)
     }
@@ -328,13 +327,30 @@ impl<D: Disk> MessageStore<D> {
         Ok(())
     }
 
-    /// Forgets a topic's queues and removes their files. The control record that says so is appended first.
-    /// # Errors
-    /// I/O; the queues are gone all the same.
-    pub async fn remove_topic(&self, topic: &str) -> Result<(), StorageError> {
-        let folder = self.queues.borrow_mut().remove_topic(topic);
-        if let Some(folder) = folder {
-            self.log.disk().remove(&folder).await.map_err(StorageError::io("remove", folder))?;
+    /// Forgets a topic's queues; their files go with the next checkpoint. The control record that says so is appended
+    /// first.
+    pub fn remove_topic(&self, topic: &str) {
+        // Within an entry messages are replayed before control records: those of a new topic of this name come later.
+        self.log.seal();
+        self.queues.borrow_mut().remove_topic(topic);
+    }
+
+    /// Removes the files of topics whose removal is on stable storage, before files of new topics of the same names
+    /// are written.
+    async fn remove_folders(&self, folders: &[String]) -> Result<(), StorageError> {
+        if !folders.is_empty() {
+            // It may never have been made.
+            let directory = consume_queue::DIRECTORY;
+            let made = self.log.disk().create_directory(directory).await;
+            made.map_err(StorageError::io("create", directory))?;
+        }
+        for folder in folders {
+            self.log.disk().remove(folder).await.map_err(StorageError::io("remove", folder))?;
+        }
+        if !folders.is_empty() {
+            let directory = consume_queue::DIRECTORY;
+            self.log.disk().sync_directory(directory).await.map_err(StorageError::io("sync", directory))?;
+            self.queues.borrow_mut().forget_removed_folders(folders.len());
         }
         Ok(())
     }

@@ -10,9 +10,6 @@ pub struct Consumers {
     /// A client without heartbeat for this long is gone. Default 120 s, four heartbeats.
     /// RocketMQ: `channelExpiredTimeout`.
     pub client_expiry: Duration,
-    /// A subscription that no heartbeat renewed for this long is gone. Default 10 min.
-    /// RocketMQ: `subscriptionExpiredTimeout`.
-    pub subscription_expiry: Duration,
     /// Members of a group are told when it changes, so that they share out queues at once. Default true.
     /// RocketMQ: `notifyConsumerIdsChangedEnable`.
     pub notify_ids_changed: bool,
@@ -24,7 +21,6 @@ impl Consumers {
     pub(super) fn from_values(values: &Values) -> Self {
         Self {
             client_expiry: values.millis("channelExpiredTimeout"),
-            subscription_expiry: values.millis("subscriptionExpiredTimeout"),
             notify_ids_changed: values.bool("notifyConsumerIdsChangedEnable"),
             offset_flush_interval: values.millis("flushConsumerOffsetInterval"),
         }

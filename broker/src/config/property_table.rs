@@ -73,7 +73,11 @@ const COMPACTION: &str = "compacted topics are not there yet";
 const CONTROLLER: &str = "the controller mode is not there yet";
 const DELAYED_SERVICE: &str = "the broker serves from its start to its stop; a delay is not there yet";
 const DLEDGER: &str = "Raft replication is not there yet";
+const FLUSH_TIMEOUT: &str =
+    "a send under SYNC_FLUSH is answered when it is durable, however long that takes, or failed";
 const FOUND_NAMESRV: &str = "name servers are not looked up elsewhere yet; list them in namesrvAddr";
+const FULL_REGISTRATION: &str =
+    "the whole topic table is registered every time; name servers are not asked first whether it changed";
 const KEY_INDEX: &str = "the index of message keys is not there yet";
 const LIGHT_QUEUES: &str = "light message queues are not there yet";
 const MESSAGE_TYPES: &str = "message types of topics and static subscriptions are not there yet";
@@ -81,10 +85,13 @@ const METRICS: &str = "the metrics endpoint is not there yet";
 const ONE_STORE_PATH: &str = "the log has one place, storePathRootDir";
 const PARTIAL_REGISTRATION: &str = "the topic table is always registered whole";
 const POP: &str = "POP consumption is not there yet";
+const PULLS_WITHOUT_HEARTBEAT: &str =
+    "subscriptions of consumers that only pull are not kept yet; those of heartbeats last as long as their group";
 const RECORD_CRC: &str = "a checksum among the message properties is not there yet; every log entry carries one";
 const REPLICATION: &str = "replication is not there yet: a shard is a master without slaves";
 const REQUEST_REPLY: &str = "request-reply is not there yet";
 const RESET_OFFSET: &str = "resetting offsets in the broker is not there yet";
+const RUN_TIME_CHANGES: &str = "a running broker takes no new settings yet; set it here and restart";
 const SLOW_CONSUMERS: &str = "refusing consumers by how they read is not there yet";
 const SQL_FILTER: &str = "SQL92 filters are not there yet; tags work";
 const TIERED_STORE: &str = "tiered storage is not there yet";
@@ -179,7 +186,7 @@ pub static PROPERTIES: &[Property] = &[
     works("brokerClusterName", Kind::Name, fixed("DefaultCluster")).important(),
     no_meaning("brokerConfigPath", TEXT, "", JAVA_HOME),
     not_yet("brokerElectionPriority", INT, "2147483647", REPLICATION),
-    works("brokerFastFailureEnable", BOOL, fixed("true")).at_run_time(),
+    no_meaning("brokerFastFailureEnable", BOOL, "true", NO_POOL_QUEUE),
     not_yet("brokerHeartbeatInterval", INT, "1000", REPLICATION),
     works("brokerIP1", Kind::Host, derived("first IPv4 address not loopback; --standalone: 127.0.0.1")).important(),
     works("brokerIP2", Kind::Host, derived("as brokerIP1's default")),
@@ -240,7 +247,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("compactionThreadNum", INT, "6", COMPACTION),
     no_meaning("compatibleWithOldNameSrv", BOOL, "true", ALWAYS_SO),
     works("compressedRegister", BOOL, fixed("false")).at_run_time(),
-    works("configBlackList", Kind::Text, fixed("configBlackList;brokerConfigPath")),
+    not_yet("configBlackList", TEXT, "configBlackList;brokerConfigPath", RUN_TIME_CHANGES),
     no_meaning("configManagerVersion", TEXT, "v1", STATE_IN_LOG),
     no_meaning("connectTimeoutMillis", INT, "3000", NO_NETTY),
     works("connectionsMax", int(1, 1_000_000), derived("16384; --standalone: 4096")),
@@ -357,7 +364,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("flushIntervalCommitLog", INT, "500", GROUP_COMMIT).important(),
     no_meaning("flushIntervalConsumeQueue", INT, "1000", DERIVED_QUEUES),
     no_meaning("flushLeastPagesWhenWarmMapedFile", INT, "4096", NO_PAGE_CACHE),
-    works("forceRegister", BOOL, fixed("true")).at_run_time(),
+    not_yet("forceRegister", BOOL, "true", FULL_REGISTRATION),
     not_yet("forceVerifyPropCRC", BOOL, "false", RECORD_CRC),
     not_yet("forwardTimeout", INT, "3000", REPLICATION),
     no_meaning("globalColdReadThreshold", INT, "104857600", NO_PAGE_CACHE),
@@ -572,11 +579,11 @@ pub static PROPERTIES: &[Property] = &[
     works("storePathRootDir", Kind::Path, derived("~/store; --standalone: ~/turbopump")).important(),
     not_yet("storeReplyMessageEnable", BOOL, "false", REQUEST_REPLY),
     no_meaning("storeType", TEXT, "default", DERIVED_QUEUES).important(),
-    works("subscriptionExpiredTimeout", int(10_000, i64::MAX), fixed("600000")),
+    not_yet("subscriptionExpiredTimeout", INT, "600000", PULLS_WITHOUT_HEARTBEAT),
     not_yet("syncBrokerMemberGroupPeriod", INT, "1000", REPLICATION),
     not_yet("syncBrokerMetadataPeriod", INT, "5000", CONTROLLER),
     not_yet("syncControllerMetadataPeriod", INT, "10000", CONTROLLER),
-    works("syncFlushTimeout", int(100, HOUR_MS), fixed("5000")).at_run_time(),
+    not_yet("syncFlushTimeout", INT, "5000", FLUSH_TIMEOUT),
     not_yet("syncFromLastFile", BOOL, "false", REPLICATION),
     no_meaning("syncFromMinOffset", BOOL, "false", GONE),
     not_yet("syncMasterFlushOffsetWhenStartup", BOOL, "false", REPLICATION),
@@ -649,7 +656,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("waitTimeMillsInHeartbeatQueue", INT, "31000", NO_POOL_QUEUE),
     no_meaning("waitTimeMillsInLitePullQueue", INT, "5000", NO_POOL_QUEUE),
     no_meaning("waitTimeMillsInPullQueue", INT, "5000", NO_POOL_QUEUE),
-    works("waitTimeMillsInSendQueue", int(1, HOUR_MS), fixed("200")).at_run_time(),
+    no_meaning("waitTimeMillsInSendQueue", INT, "200", NO_POOL_QUEUE),
     no_meaning("waitTimeMillsInTransactionQueue", INT, "3000", NO_POOL_QUEUE),
     no_meaning("wakeCommitWhenPutMessage", BOOL, "true", GROUP_COMMIT).important(),
     no_meaning("wakeFlushWhenPutMessage", BOOL, "false", GROUP_COMMIT).important(),

@@ -17,8 +17,6 @@ pub struct Registration {
     pub period: Duration,
     /// Time for an answer. Default 24 s. RocketMQ: `registerBrokerTimeoutMills`.
     pub timeout: Duration,
-    /// Registers every time, without asking first whether something changed. Default true. RocketMQ: `forceRegister`.
-    pub force: bool,
     /// Sends the topic table compressed. Default false. RocketMQ: `compressedRegister`.
     pub compressed: bool,
 }
@@ -33,7 +31,6 @@ impl Registration {
             name_servers,
             period: values.millis("registerNameServerPeriod"),
             timeout: values.millis("registerBrokerTimeoutMills"),
-            force: values.bool("forceRegister"),
             compressed: values.bool("compressedRegister"),
         }
     }

@@ -29,9 +29,6 @@ pub struct Store {
     pub segment_bytes: u32,
     /// When a send is acknowledged. Default [`FlushDiskType::Async`]. RocketMQ: `flushDiskType`.
     pub flush: FlushDiskType,
-    /// Under [`FlushDiskType::Sync`], a send that is not durable after this long is answered FLUSH_DISK_TIMEOUT.
-    /// Default 5 s. RocketMQ: `syncFlushTimeout`.
-    pub sync_flush_timeout: Duration,
     /// Hours of the day, local time, in which expired segments are deleted. Default 4 o'clock. RocketMQ: `deleteWhen`.
     pub delete_hours: DeleteHours,
     /// Age at which a segment is expired. Default 72 h. RocketMQ: `fileReservedTime`.
@@ -68,7 +65,6 @@ impl Store {
             } else {
                 FlushDiskType::Async
             },
-            sync_flush_timeout: values.millis("syncFlushTimeout"),
             delete_hours: values.hours("deleteWhen").clone(),
             reserved_time: Duration::from_secs(values.number::<u64>("fileReservedTime") * 3_600),
             disk_used_percent_max: values.number("diskMaxUsedSpaceRatio"),

@@ -73,13 +73,12 @@ fn an_empty_configuration_has_rocketmqs_defaults() {
     assert_eq!(config.store.reserved_time, Duration::from_secs(72 * 3600));
     assert!(config.store.delete_hours.contains(4));
     assert_eq!(config.sends.body_bytes_max, 4 << 20);
-    assert_eq!(config.sends.wait_max, Duration::from_millis(200));
     assert_eq!(config.pulls.from_memory, TransferLimits { messages_max: 32, bytes_max: 256 << 10 });
     assert_eq!(config.pulls.from_disk, TransferLimits { messages_max: 8, bytes_max: 64 << 10 });
     assert_eq!(config.topics.default_queues, 8);
     assert_eq!(config.topics.delay_levels.level_max(), 18);
     assert_eq!(config.registration.period, Duration::from_secs(30));
-    assert!(config.registration.force && !config.registration.compressed);
+    assert!(!config.registration.compressed);
     assert_eq!(config.consumers.client_expiry, Duration::from_secs(120));
 }
 

@@ -94,7 +94,7 @@ fn members_that_stay_are_told_of_those_that_leave() {
     consumers.closed(2);
     assert_eq!(told(&mut consumers).len(), 2);
     let mut expired = BTreeSet::new();
-    consumers.expire(120_001, &mut expired);
+    consumers.expire(120_001, 120_000, &mut expired);
     assert_eq!(expired, BTreeSet::from([3]));
     assert_eq!(told(&mut consumers), [(4, "tr_g".to_owned())]);
     consumers.closed(4);
@@ -162,9 +162,18 @@ fn a_pull_that_knows_a_newer_subscription_than_the_heartbeat_gets_everything() {
 }
 
 #[test]
-fn expressions_that_are_no_tags_let_everything_pass() {
+fn a_pull_of_a_subscription_that_is_not_by_tag_is_refused() {
+    let mut consumers = Consumers::new();
     let sql = SubscriptionData { expression_type: "SQL92".to_owned(), ..subscription("T", "a > 1", 1) };
-    assert!(filter_of(&sql).is_all());
+    register(&mut consumers, &data("g", &[sql, subscription("U", "*", 1)]), "a", 1, 0);
+    let error = consumers.pull_filter("g", "T", 0).unwrap_err();
+    assert_eq!(error.response_code(), ResponseCode::SYSTEM_ERROR);
+    assert_eq!(error.to_string(), "The broker does not support consumer to filter message by SQL92");
+    assert!(consumers.pull_filter("g", "U", 0).unwrap().is_all());
+}
+
+#[test]
+fn an_expression_without_tags_is_compiled_from_the_tags_listed_or_lets_everything_pass() {
     let tags_only = SubscriptionData { tags_set: ["TagA".to_owned()].into(), ..subscription("T", "||", 1) };
     assert!(filter_of(&tags_only).matches_text(Some("TagA")) && !filter_of(&tags_only).is_all());
     assert!(filter_of(&subscription("T", "||", 1)).is_all());
@@ -192,7 +201,7 @@ fn a_pull_with_its_own_subscription_is_noted_but_no_member() {
     let body = String::from_utf8(consumers.subscription("TOOLS_CONSUMER", "TR1").encode()).unwrap();
     assert!(body.starts_with(r#"{"group":"TOOLS_CONSUMER","subscriptionData":{"#), "{body}");
     assert!(body.contains(r#""subString":"TagA""#), "{body}");
-    consumers.expire(HEADER_SUBSCRIPTION_EXPIRY_MS + 2, &mut BTreeSet::new());
+    consumers.expire(HEADER_SUBSCRIPTION_EXPIRY_MS + 2, 120_000, &mut BTreeSet::new());
     let body = String::from_utf8(consumers.subscription("TOOLS_CONSUMER", "TR1").encode()).unwrap();
     assert_eq!(body, r#"{"group":"TOOLS_CONSUMER","topic":"TR1"}"#);
 }

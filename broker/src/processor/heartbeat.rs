@@ -115,9 +115,10 @@ pub(crate) fn connection_closed<E: Env>(shard: &Shard<E>, connection: Connection
 
 /// Clients that have been silent for too long are gone.
 pub(crate) fn expire<E: Env>(shard: &Shard<E>) {
-    let expired = shard.clients.borrow_mut().expire(shard.env.now_ms());
+    let silence_max = shard.config.consumers.client_expiry;
+    let expired = shard.clients.borrow_mut().expire(shard.env.now_ms(), silence_max.as_millis() as i64);
     for connection in expired {
-        let reason = CloseReason("no heartbeat for 120 s".into());
+        let reason = CloseReason(format!("no heartbeat for {} s", silence_max.as_secs()).into());
         shard.outbox.close(ConnectionId::from_u64(connection), reason);
     }
     notify_changes(shard);

@@ -46,7 +46,7 @@ pub(crate) fn search<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     let upper = request.header.get("boundaryType").is_some_and(|kind| kind.eq_ignore_ascii_case("UPPER"));
     let (shard, ticket) = (shard.clone(), request.ticket());
     let task_shard = shard.clone();
-    shard.env.spawn_background(async move {
+    shard.spawn_read(async move {
         let found = match queue {
             Some(queue) => search_offset(&task_shard, queue, first..end, timestamp, upper).await,
             None => Ok(0),
@@ -57,8 +57,7 @@ pub(crate) fn search<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
             }),
             Err(error) => fail(&task_shard, ticket, &error),
         }
-    });
-    Ok(())
+    })
 }
 
 fn fail<E: Env>(shard: &Shard<E>, ticket: crate::request::Ticket, error: &StorageError) {
@@ -98,7 +97,7 @@ async fn store_timestamp<E: Env>(shard: &Shard<E>, queue: QueueIndex, at: u64) -
 pub(crate) fn earliest_store_time<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let (queue, (first, end)) = range(shard, request)?;
     let (task_shard, ticket) = (shard.clone(), request.ticket());
-    shard.env.spawn_background(async move {
+    shard.spawn_read(async move {
         let found = match queue {
             Some(queue) if first < end => store_timestamp(&task_shard, queue, first).await,
             _ => Ok(-1),
@@ -109,8 +108,7 @@ pub(crate) fn earliest_store_time<E: Env>(shard: &Rc<Shard<E>>, request: &Reques
             }),
             Err(error) => fail(&task_shard, ticket, &error),
         }
-    });
-    Ok(())
+    })
 }
 
 /// QUERY_CONSUMER_OFFSET (14). A group without an offset on a queue whose first message is still in memory begins

@@ -70,6 +70,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let offset: i64 = header.require("queueOffset")?;
     let messages_max: i32 = header.require("maxMsgNums")?;
     let flags = PullSysFlag(header.require("sysFlag")?);
+    let suspend_ms: i64 = header.optional("suspendTimeoutMillis")?.unwrap_or(0);
     let (group_sys_flag, topic_sys_flag) = check(shard, request.peer.remote, group, topic, queue_id)?;
     let filter = filter_of(shard, request, flags, group, topic)?;
     if flags.commits_offset() {
@@ -78,6 +79,10 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     }
     let queue = shard.store.queues().borrow_mut().find_or_add(topic, queue_id as u32);
     let ticket = request.ticket();
+    if ticket.is_oneway {
+        // The offset is committed; for the rest there is nobody to answer.
+        return Ok(());
+    }
     let messages_max = messages_max.max(1) as usize;
     let job = PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag };
     let reset = shard.tables.borrow_mut().offsets.take_reset(group, topic, queue_id);
@@ -86,7 +91,6 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
         job.answer_empty(shard, &Outcome { code: ResponseCode::PULL_OFFSET_MOVED, remark, next_offset });
         return Ok(());
     }
-    let suspend_ms: i64 = header.optional("suspendTimeoutMillis")?.unwrap_or(0);
     let hold_ms = match flags.may_suspend() {
         false => 0,
         true if shard.config.pulls.long_polling => suspend_ms.clamp(0, SUSPEND_MS_MAX),
@@ -169,8 +173,10 @@ fn execute<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
     match collect_cached(shard, &job, end) {
         Some(found) => job.answer_found(shard, &found),
         None => {
-            let task_shard = shard.clone();
-            shard.env.spawn_background(async move { pull_cold(&task_shard, job).await });
+            let (task_shard, ticket) = (shard.clone(), job.ticket);
+            if let Err(Halt::Refuse(busy)) = shard.spawn_read(async move { pull_cold(&task_shard, job).await }) {
+                ticket.refuse(&shard.outbox, &busy);
+            }
         }
     }
 }

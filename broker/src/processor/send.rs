@@ -37,7 +37,10 @@ struct Target<'a> {
 
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let send = SendRequest::from_header(request.header, RequestCode(request.header.code))?;
-    let result = if send.batch { store_batch(shard, request, &send) } else { store_single(shard, request, &send) };
+    let result = check_disk(shard).and_then(|()| match send.batch {
+        true => store_batch(shard, request, &send),
+        false => store_single(shard, request, &send),
+    });
     match result {
         Err(Halt::Refuse(refusal)) => {
             shard.statistics.borrow_mut().put_failed();
@@ -194,6 +197,15 @@ fn store_batch<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendR
     let transaction_id = unique_key(&outer, send.properties.as_bytes());
     answer(shard, request.ticket(), &outer, queue_id, appended, &ids, transaction_id);
     Ok(())
+}
+
+fn check_disk<E: Env>(shard: &Shard<E>) -> Result<(), Halt> {
+    if !shard.disk_is_full.get() {
+        return Ok(());
+    }
+    let limit = shard.config.store.disk_full_percent;
+    let remark = format!("the store's disk is {limit} % full or more (diskSpaceWarningLevelRatio)");
+    Err(Halt::refuse(ResponseCode::SERVICE_NOT_AVAILABLE, remark))
 }
 
 fn check_body<E: Env>(shard: &Shard<E>, send: &SendRequest<'_>, bytes: usize) -> Result<(), Halt> {

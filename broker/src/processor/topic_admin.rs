@@ -58,18 +58,13 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     }
     shard.log_changes();
     shard.log_offsets();
-    let (task_shard, ticket, topic) = (shard.clone(), request.ticket(), topic.to_owned());
-    let queues: Vec<_> = shard.store.queues().borrow().of_topic(&topic).map(|(_, queue)| queue).collect();
+    let queues: Vec<_> = shard.store.queues().borrow().of_topic(topic).map(|(_, queue)| queue).collect();
+    // In this turn: whoever sends to the topic from now on begins a new one.
+    shard.store.remove_topic(topic);
     let mut woken = Vec::new();
     queues.iter().for_each(|queue| shard.parked.borrow_mut().wake_all(*queue, &mut woken));
-    shard.env.spawn(async move {
-        if let Err(error) = task_shard.store.remove_topic(&topic).await {
-            tracing::warn!(%error, topic, "files of a deleted topic are left behind");
-        }
-        woken.into_iter().for_each(|job| super::pull::run_again(&task_shard, job));
-        task_shard.succeed_when_safe(ticket);
-        task_shard.sweep_end();
-    });
+    woken.into_iter().for_each(|job| super::pull::run_again(shard, job));
+    shard.succeed_when_safe(request.ticket());
     Ok(())
 }
 
@@ -124,7 +119,7 @@ pub(crate) fn stats<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
         config.read_queue_nums.max(config.write_queue_nums)
     };
     let (task_shard, ticket) = (shard.clone(), request.ticket());
-    shard.env.spawn_background(async move {
+    shard.spawn_read(async move {
         let mut table = TopicStatsTable::default();
         for queue_id in 0..queue_nums {
             let offsets = queue_offsets(&task_shard, &topic, queue_id as u32).await;
@@ -132,8 +127,7 @@ pub(crate) fn stats<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
             table.offset_table.insert(queue, offsets);
         }
         ticket.succeed_with_body(&task_shard.outbox, &table.encode());
-    });
-    Ok(())
+    })
 }
 
 async fn queue_offsets<E: Env>(shard: &Shard<E>, topic: &str, queue_id: u32) -> TopicOffsets {

@@ -11,7 +11,7 @@ use crate::shard::Shard;
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let offset: i64 = request.header.require("offset")?;
     let (task_shard, ticket) = (shard.clone(), request.ticket());
-    shard.env.spawn_background(async move {
+    shard.spawn_read(async move {
         let found = match u64::try_from(offset) {
             Ok(position) => task_shard.store.read_record_at(position).await.ok(),
             Err(_) => None,
@@ -23,6 +23,5 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
                 ticket.answer(&task_shard.outbox, ResponseCode::SYSTEM_ERROR, Some(&remark), |_| ());
             }
         }
-    });
-    Ok(())
+    })
 }

@@ -87,6 +87,13 @@ impl<D: Disk> CommitLog<D> {
             let (file, at) = locate(&segments, scan.at.position);
             return Err(StorageError::Damaged { file, at, reason: scan.stopped, stable });
         }
+        if scan.stopped == DamageReason::HeaderCrc && scan.at.position.is_multiple_of(BLOCK_BYTES as u64) {
+            // A header at the start of a block is written as a whole or not at all, so this one is no torn write.
+            let (path, at) = locate(&segments, scan.at.position);
+            let what =
+                format!("the entry header at byte {at} does not match its checksum: it is damaged or another store's");
+            return Err(StorageError::Malformed { path, what });
+        }
         let mut report = LogRecovery {
             from: from.start.position,
             files_end: scan.at.position,
@@ -466,17 +473,14 @@ async fn cut_segments<D: Disk>(
         return Ok(None);
     }
     behind.sort_unstable();
-    let mut next = None;
-    for first in behind {
-        let Some(segment) = segments.remove(&first) else { continue };
-        if next.is_none() {
-            next = Some(segment);
-            continue;
-        }
-        drop(segment);
-        let path = segment_path(first);
+    let next = behind.first().and_then(|first| segments.remove(first));
+    // The last one goes first: a crash in between must leave no hole.
+    for first in behind.iter().skip(1).rev() {
+        segments.remove(first);
+        let path = segment_path(*first);
         disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
     }
+    disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
     Ok(next)
 }
 

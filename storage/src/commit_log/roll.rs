@@ -183,18 +183,27 @@ impl<D: Disk> Segments<D> {
             *first
         };
         // Out of the table first: a reader that comes now is told that it is gone, never given half of it.
-        self.segments.borrow_mut().remove(&oldest);
+        let Some(segment) = self.segments.borrow_mut().remove(&oldest) else { return Ok(None) };
         let path = segment_path(oldest);
-        if self.spare.get() == Spare::None {
-            self.spare.set(Spare::InUse);
-            let renamed = disk.rename(&path, SPARE).await;
-            self.spare.set(if renamed.is_ok() { Spare::Ready } else { Spare::None });
-            renamed.map_err(StorageError::io("rename", &path))?;
-        } else {
-            disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
+        if let Err(error) = self.remove_file(disk, &path).await {
+            // The oldest one goes first, or a restart would find a hole.
+            self.segments.borrow_mut().insert(oldest, segment);
+            return Err(error);
         }
         disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
         Ok(Some(self.first()))
+    }
+
+    async fn remove_file(&self, disk: &D, path: &str) -> Result<(), StorageError> {
+        if self.spare.get() == Spare::None {
+            self.spare.set(Spare::InUse);
+            let renamed = disk.rename(path, SPARE).await;
+            self.spare.set(if renamed.is_ok() { Spare::Ready } else { Spare::None });
+            if renamed.is_ok() {
+                return Ok(());
+            }
+        }
+        disk.remove(path).await.map_err(StorageError::io("remove", path))
     }
 }
 

@@ -23,6 +23,28 @@ impl DmaDisk {
         Self { root: Rc::from(root), is_direct }
     }
 
+    /// Makes the shard's folder, and has glommio find out whether its device takes polled transfers. glommio asks the
+    /// first file it opens on a device, by a read; on a file without written blocks that says nothing, yet decides for the
+    /// whole process, and every later transfer of a device that cannot would fail. So it gets a file with a block.
+    /// # Errors
+    /// The folder or the file cannot be made.
+    pub async fn prepare(&self) -> io::Result<()> {
+        const PROBE: &str = "io-probe";
+        self.create_directory("").await?;
+        if !self.is_direct {
+            return Ok(());
+        }
+        self.blocking(PROBE, |path| {
+            let file = fs::File::create(path)?;
+            std::os::unix::fs::FileExt::write_all_at(&file, &[0xA5; BLOCK_BYTES], 0)?;
+            file.sync_all()
+        })
+        .await?;
+        let probe = OpenOptions::new().read(true).dma_open(self.path(PROBE)).await?;
+        probe.close().await?;
+        self.remove(PROBE).await
+    }
+
     fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
@@ -95,9 +117,7 @@ impl Disk for DmaDisk {
     type PlainFile = BufferedPlainFile;
 
     fn buffer(&self, bytes: usize) -> DmaMemory {
-        let mut buffer = glommio::allocate_dma_buffer(bytes);
-        buffer.as_bytes_mut().fill(0);
-        DmaMemory::Made(Rc::new(buffer))
+        DmaMemory::Made(Rc::new(glommio::allocate_dma_buffer(bytes)))
     }
 
     async fn open_log(&self, path: &str) -> io::Result<DmaLogFile> {

@@ -39,7 +39,7 @@ pub trait Disk: Clone + 'static {
     /// A small or unaligned file.
     type PlainFile: PlainFile;
 
-    /// A zeroed buffer of `bytes` bytes, a multiple of [`BLOCK_BYTES`].
+    /// A buffer of `bytes` bytes, a multiple of [`BLOCK_BYTES`]; what it holds means nothing.
     fn buffer(&self, bytes: usize) -> Self::Buffer;
     /// Opens an existing segment for reading and writing.
     async fn open_log(&self, path: &str) -> io::Result<Self::LogFile>;

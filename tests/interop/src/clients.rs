@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use crate::run_lock::RunLock;
 
@@ -72,9 +73,10 @@ pub fn go_program() -> PathBuf {
 /// # Panics
 /// With what to install, or with Maven's output.
 pub fn build_java() {
+    static JAVA: Once = Once::new();
+    JAVA.call_once(|| require("java", "-version"));
     let sources = folder("java");
     build(&sources, &sources.join("target"), &["pom.xml", "java"], |sources| {
-        require("java", "-version");
         require("javac", "-version");
         let mut maven = Command::new("mvn");
         maven.args(["-q", "-B", "process-classes"]).current_dir(sources);

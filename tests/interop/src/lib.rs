@@ -5,14 +5,20 @@
 
 pub mod apache;
 pub mod binaries;
+pub mod broker_start;
 pub mod clients;
 pub mod go;
 pub mod java;
+pub mod live_broker;
 pub mod mqadmin;
 pub mod name_server;
+pub mod open_files;
 pub mod ports;
 pub mod process;
+pub mod raw_client;
 pub mod registration;
+pub mod requests;
+pub mod resident_memory;
 pub mod run_lock;
 pub mod scenario;
 pub mod scratch;
@@ -20,3 +26,4 @@ pub mod tampering;
 pub mod target;
 pub mod turbopump;
 pub mod until;
+pub mod witness;

@@ -1,0 +1,61 @@
+# What you can do here. Longer logic lives in Rust (tests/, broker/, …) or in the two scripts of .ci/.
+
+CARGO ?= cargo
+RELEASE := target/release
+# Options for `make run`, as --shards 4 or --store /data/turbopump.
+ARGS ?=
+# Seconds that each fuzz target runs.
+FUZZ_SECONDS ?= 5
+# Seconds of fresh simulation seeds in `make sim`.
+SECONDS ?= 600
+
+.PHONY: run build test check unit sim sim-quick fuzz interop interop-clients crash tools-for-tests clean
+
+## run: build the release binaries and start name server and broker in one process
+run: build
+	@PATH="$(CURDIR)/$(RELEASE):$$PATH" $(RELEASE)/mqbroker --standalone $(ARGS)
+
+## build: the release binaries mqbroker, mqnamesrv, mqadmin in target/release
+build:
+	$(CARGO) build --release --locked -p broker -p namesrv -p admin
+
+## test: everything that CI runs; installs what the tests need
+test: tools-for-tests check unit sim-quick interop fuzz
+	@echo "all tests passed"
+
+## tools-for-tests: Java, Maven and Go for the stock clients, cargo-fuzz; Debian's packages when root
+tools-for-tests:
+	@.ci/tools-for-tests
+
+## check: formatting and lints
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+## unit: unit, property and vector tests of all crates
+unit:
+	$(CARGO) test --locked --workspace --exclude interop --exclude sim
+
+## sim-quick: at least 10,000 seeds of the simulated disk
+sim-quick:
+	$(CARGO) test --locked --profile sim -p sim -- --nocapture
+
+## sim: fresh seeds for SECONDS seconds; SEED=n replays one
+sim:
+	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
+
+## interop: stock clients, kill -9, bad input and start-up errors, with real processes
+interop: interop-clients
+	$(CARGO) build --locked -p broker -p namesrv -p admin
+	$(CARGO) test --locked -p interop -- --test-threads=1
+
+## interop-clients: build the Java and Go programs that the interop tests run
+interop-clients:
+	$(CARGO) run --locked -q -p interop --bin interop-clients
+
+## fuzz: every decoder for FUZZ_SECONDS seconds
+fuzz:
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) .ci/fuzz
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,182 @@
+//! A client that sends whatever bytes it is given, and takes whatever comes back, within a limit.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use protocol::command::RemotingCommand;
+use protocol::frame::{HeaderEncoding, decode_frame};
+
+/// Whatever is to happen on a connection happens within this.
+const WITHIN: Duration = Duration::from_secs(20);
+/// A peer that takes no byte for this long does not read any more.
+const FULL_AFTER: Duration = Duration::from_millis(500);
+const READ_BYTES: usize = 64 << 10;
+
+/// One blocking connection.
+#[derive(Debug)]
+pub struct RawClient {
+    stream: TcpStream,
+    received: Vec<u8>,
+    encoding: HeaderEncoding,
+    next_opaque: i32,
+}
+
+/// What came next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A whole frame.
+    Command(RemotingCommand),
+    /// The end of the connection, in order or by a reset.
+    Closed,
+}
+
+impl RawClient {
+    /// Connects, without sending anything.
+    ///
+    /// # Panics
+    /// When nobody listens.
+    #[must_use]
+    pub fn connect(to: SocketAddr) -> Self {
+        let prepared = TcpStream::connect_timeout(&to, WITHIN).and_then(|stream| {
+            stream.set_nodelay(true)?;
+            stream.set_write_timeout(Some(WITHIN))?;
+            Ok(stream)
+        });
+        let stream = prepared.unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
+        Self { stream, received: Vec::new(), encoding: HeaderEncoding::Json, next_opaque: 1 }
+    }
+
+    /// The same, with headers of another encoding.
+    #[must_use]
+    pub fn speaking(mut self, encoding: HeaderEncoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// This end, as the other one logs it.
+    ///
+    /// # Panics
+    /// When the socket has none.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap_or_else(|error| panic!("a connection without an address: {error}"))
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// The other end has closed.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends the bytes again and again until the other end takes no more; returns how many bytes it took.
+    ///
+    /// # Panics
+    /// When it takes more than `bytes_max`, or closes.
+    pub fn write_until_full(&mut self, bytes: &[u8], bytes_max: usize) -> usize {
+        let set = self.stream.set_write_timeout(Some(FULL_AFTER));
+        set.unwrap_or_else(|error| panic!("cannot set a limit: {error}"));
+        let mut written = 0;
+        loop {
+            assert!(written <= bytes_max, "{written} bytes were taken and still more would be");
+            match self.stream.write(&bytes[written % bytes.len()..]) {
+                Ok(count) => written += count,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return written,
+                Err(error) => panic!("closed after {written} bytes instead of waiting: {error}"),
+            }
+        }
+    }
+
+    /// Sends a command as it is, opaque and all.
+    ///
+    /// # Panics
+    /// When the connection is closed.
+    pub fn send(&mut self, command: &RemotingCommand) {
+        let mut bytes = Vec::new();
+        command.encode(&mut bytes, self.encoding);
+        self.write(&bytes).unwrap_or_else(|error| panic!("cannot send {}: {error}", command.code));
+    }
+
+    /// Sends a request under the next opaque; returns that.
+    ///
+    /// # Panics
+    /// When the connection is closed.
+    pub fn start(&mut self, mut request: RemotingCommand) -> i32 {
+        request.opaque = self.next_opaque;
+        self.next_opaque += 1;
+        self.send(&request);
+        request.opaque
+    }
+
+    /// Sends a request and returns its answer.
+    ///
+    /// # Panics
+    /// When there is no answer in time, or another frame comes first.
+    pub fn ask(&mut self, request: RemotingCommand) -> RemotingCommand {
+        let code = request.code;
+        let opaque = self.start(request);
+        match self.receive() {
+            Received::Command(answer) => {
+                assert!(answer.is_response() && answer.opaque == opaque, "request {code} was answered {answer:?}");
+                answer
+            }
+            Received::Closed => panic!("request {code} was answered by closing the connection"),
+        }
+    }
+
+    /// The next frame, or the end.
+    ///
+    /// # Panics
+    /// When neither comes in time, or what comes is no frame.
+    pub fn receive(&mut self) -> Received {
+        let received = self.receive_before(Instant::now() + WITHIN);
+        received.unwrap_or_else(|| panic!("neither an answer nor an end within {WITHIN:?} on {}", self.local_address()))
+    }
+
+    /// The next frame or the end, or `None` when neither has come by `deadline`.
+    ///
+    /// # Panics
+    /// When what comes is no frame.
+    pub fn receive_before(&mut self, deadline: Instant) -> Option<Received> {
+        let mut bytes = [0; READ_BYTES];
+        loop {
+            if let Some(command) = self.take_frame() {
+                return Some(Received::Command(command));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let read = self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.read(&mut bytes));
+            match read {
+                Ok(0) => return Some(Received::Closed),
+                Ok(count) => self.received.extend_from_slice(&bytes[..count]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                    return Some(Received::Closed);
+                }
+                Err(error) => panic!("reading on {} failed: {error}", self.local_address()),
+            }
+        }
+    }
+
+    /// Waits for the other end to close without another word.
+    ///
+    /// # Panics
+    /// When it does not, or sends something first.
+    pub fn expect_closed(&mut self, because: &str) {
+        let received = self.receive();
+        assert_eq!(received, Received::Closed, "{because}: an end without an answer was expected");
+    }
+
+    fn take_frame(&mut self) -> Option<RemotingCommand> {
+        let decoded = decode_frame(&self.received).unwrap_or_else(|error| panic!("no frame was answered: {error}"));
+        let (frame, used) = decoded?;
+        let command = RemotingCommand::decode(&frame).unwrap_or_else(|error| panic!("no header: {error}"));
+        self.received.drain(..used);
+        Some(command)
+    }
+}

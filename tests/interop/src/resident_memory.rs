@@ -1,0 +1,39 @@
+//! How much memory another process has in use, as the kernel counts it.
+
+use std::fs;
+
+/// Bytes in memory now.
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most bytes it had in memory since its start or the last [`reset_peak`].
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn peak_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmHWM:")
+}
+
+/// Lets the peak begin at what is in memory now.
+///
+/// # Panics
+/// When there is no such process, or it is somebody else's.
+pub fn reset_peak(pid: u32) {
+    let path = format!("/proc/{pid}/clear_refs");
+    fs::write(&path, "5").unwrap_or_else(|error| panic!("cannot write {path}: {error}"));
+}
+
+fn status_bytes(pid: u32, field: &str) -> u64 {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|number| number.trim().parse().ok());
+    let kibibytes: u64 = kibibytes.unwrap_or_else(|| panic!("no {field} in {path}:\n{status}"));
+    kibibytes * 1024
+}
