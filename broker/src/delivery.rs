@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use protocol::record::{RecordFields, decode_record};
 use protocol::topic_name::SCHEDULE_TOPIC;
-use storage::StorageError;
 use storage::consume_queue::QueueIndex;
+use storage::{AppendError, StorageError};
 
 use crate::control_record::{ControlRecord, ScheduleProgressed};
 use crate::delay_levels::queue_id_of_level;
@@ -17,20 +17,31 @@ use crate::processor::send_back::append_patiently;
 use crate::send_properties::{SendProperties, delivery_target};
 use crate::shard::Shard;
 
+#[derive(Debug, thiserror::Error)]
+enum DeliveryError {
+    #[error(transparent)]
+    Read(#[from] StorageError),
+    #[error(transparent)]
+    Append(AppendError),
+}
+
 /// Messages of one level delivered before the other levels get their turn.
 const TURN_MESSAGES_MAX: u64 = 512;
 
-/// Delivers what is due on all levels.
-pub(crate) async fn deliver_due<E: Env>(shard: &Rc<Shard<E>>) {
+/// Delivers what is due on all levels. False: a level is stuck, for a reason that was logged.
+pub(crate) async fn deliver_due<E: Env>(shard: &Rc<Shard<E>>) -> bool {
+    let mut all = true;
     for (level, _) in shard.config.topics.delay_levels.iter() {
         if let Err(error) = deliver_level(shard, level).await {
             let shard = &shard.identity.broker_name;
             tracing::error!(%error, level, shard, "delayed messages wait: the next one cannot be delivered");
+            all = false;
         }
     }
+    all
 }
 
-async fn deliver_level<E: Env>(shard: &Rc<Shard<E>>, level: i32) -> Result<(), StorageError> {
+async fn deliver_level<E: Env>(shard: &Rc<Shard<E>>, level: i32) -> Result<(), DeliveryError> {
     let queue = shard.store.queues().borrow().find(SCHEDULE_TOPIC, queue_id_of_level(level) as u32);
     let Some(queue) = queue else { return Ok(()) };
     let mut delivered = 0;
@@ -57,29 +68,39 @@ async fn deliver_next<E: Env>(
     level: i32,
     queue: QueueIndex,
     at: u64,
-) -> Result<bool, StorageError> {
+) -> Result<bool, DeliveryError> {
     let unit = shard.store.read_unit(queue, at).await?;
     let now_ms = shard.env.now_ms();
     if unit.tags_code > now_ms {
         return Ok(false);
     }
-    let bytes = shard.store.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await?;
+    let read = shard.store.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await;
+    let bytes = match read {
+        Err(error @ StorageError::DamagedRecord { .. }) => Err(error.to_string()),
+        read => Ok(read?),
+    };
     let progressed = ScheduleProgressed { level, queue_offset: at as i64 + 1 };
     let mut control = Vec::new();
     ControlRecord::ScheduleProgressed(progressed).encode(&mut control);
-    let is_stored = match target(shard, &bytes) {
+    let is_stored = match bytes.as_ref().map_err(Clone::clone).and_then(|bytes| target(shard, bytes)) {
         Ok((fields, tags_code)) => {
             let fields = RecordFields { store_timestamp: now_ms, store_host: shard.store_host, ..fields };
             append_patiently(shard, fields, tags_code, &control).await.map(|_| ())
         }
         Err(why) => {
-            tracing::warn!(why, at = unit.physical_offset, level, "a delayed message has nowhere to go and is skipped");
+            tracing::error!(
+                why,
+                at = unit.physical_offset,
+                level,
+                "a delayed message cannot be delivered and is skipped"
+            );
             shard.store.append_control(&control)
         }
     };
-    if let Err(error) = is_stored {
-        tracing::warn!(%error, level, "delivering delayed messages waits for the log");
-        return Ok(false);
+    match is_stored {
+        Ok(()) => {}
+        Err(AppendError::Backlog { .. } | AppendError::SegmentPending) => return Ok(false),
+        Err(error) => return Err(DeliveryError::Append(error)),
     }
     shard.tables.borrow_mut().schedule.apply(progressed);
     Ok(true)

@@ -75,8 +75,16 @@ impl GroupCommit {
         }
     }
 
+    /// Whether no answer waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.waiters.is_empty() && self.sealed.is_empty()
+    }
+
     /// The log failed: whoever waits is told so. What they sent may be in the log or not.
     pub(crate) fn fail(&mut self, cause: &str, outbox: &Outbox) {
+        if self.is_empty() {
+            return;
+        }
         self.seal(u64::MAX);
         let refusal = Refusal::new(ResponseCode::SYSTEM_ERROR, format!("it may or may not be stored: {cause}"));
         for batch in self.sealed.drain(..) {

@@ -19,19 +19,24 @@ const RETENTION_MS: i64 = 10_000;
 const CHECKPOINT_BYTES: u64 = 128 << 20;
 /// ... or has grown at all and the last one is this old.
 const CHECKPOINT_MS: i64 = 60_000;
+/// What failed is tried again after this, so that a failure that stays does not fill the log.
+const RETRY_MS: i64 = 10_000;
 
 /// Tasks by the clock, on the request side of the shard.
 pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
     let offsets_every_ms = shard.config.consumers.offset_flush_interval.as_millis() as i64;
-    let (mut offsets_ms, mut clients_ms) = (0, 0);
+    let (mut offsets_ms, mut clients_ms, mut delivery_ms) = (0, 0, 0);
     let mut woken = Vec::new();
     loop {
         shard.env.sleep(TICK).await;
         let now_ms = shard.env.now_ms();
         shard.statistics.borrow_mut().tick(now_ms);
+        shard.register_changes();
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
         woken.drain(..).for_each(|job| pull::run_again(&shard, job));
-        delivery::deliver_due(&shard).await;
+        if now_ms >= delivery_ms && !delivery::deliver_due(&shard).await {
+            delivery_ms = now_ms + RETRY_MS;
+        }
         if now_ms - offsets_ms >= offsets_every_ms {
             offsets_ms = now_ms;
             shard.log_offsets();
@@ -49,21 +54,28 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
 pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
     let now_ms = shard.env.now_ms();
     let (mut sync_ms, mut retention_ms, mut checkpoint_ms) = (now_ms, now_ms, now_ms);
+    let mut next_checkpoint_ms = now_ms;
     loop {
         shard.env.sleep(TICK).await;
         let now_ms = shard.env.now_ms();
+        // A shard that takes no more messages has said so; what it holds can be read and nothing else changes.
+        if shard.store.log().failure().is_some() {
+            continue;
+        }
         if now_ms - sync_ms >= SYNC_MS {
             sync_ms = now_ms;
             if let Err(error) = shard.store.log().sync().await {
                 tracing::error!(%error, shard = shard.identity.broker_name, "this shard takes no more messages");
             }
+            shard.confirm_and_resume();
             shard.retry_next_segment().await;
         }
         let grown = shard.store.log().end().position - shard.store.checkpoint_position();
         let is_old = grown > 0 && now_ms - checkpoint_ms >= CHECKPOINT_MS;
-        if grown >= CHECKPOINT_BYTES || is_old {
+        if now_ms >= next_checkpoint_ms && (grown >= CHECKPOINT_BYTES || is_old) {
             checkpoint_ms = now_ms;
-            shard.checkpoint().await;
+            let made = shard.checkpoint().await;
+            next_checkpoint_ms = if made { now_ms } else { now_ms + RETRY_MS };
         }
         if now_ms - retention_ms >= RETENTION_MS {
             retention_ms = now_ms;

@@ -66,6 +66,10 @@ pub async fn keep_registered(
         let stopped = tokio::select! {
             result = session(&config, &shard, &server, &mut topics, &registered) => {
                 let Err(error) = result;
+                if matches!(error, RegistrationError::ShardEnded) {
+                    // Whoever is told of a shard that is gone would wait for it.
+                    return;
+                }
                 if !std::mem::replace(&mut was_away, true) {
                     tracing::warn!(server = %format_args!("{}:{}", server.host, server.port), %error, broker = shard.broker_name,
                         "not registered with this name server; trying again every second");
@@ -226,6 +230,30 @@ impl Link {
                 Ok(_) => {}
                 Err(error) => return RegistrationError::Io(error),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::body::TopicConfig;
+
+    use super::*;
+
+    #[test]
+    fn a_name_server_reads_the_same_topics_from_either_form() {
+        let topic = TopicConfig { topic_name: "T".to_owned(), read_queue_nums: 3, ..TopicConfig::default() };
+        let table =
+            TopicConfigTable { topic_config_table: [("T".to_owned(), topic)].into(), ..TopicConfigTable::default() };
+        let (sender, receiver) = channel();
+        let mut bodies = Vec::new();
+        for compressed in [false, true] {
+            sender.topics_changed(table.clone(), compressed);
+            bodies.push(receiver.borrow().clone().expect("a body was sent"));
+        }
+        assert_ne!(bodies[0], bodies[1]);
+        for body in bodies {
+            assert_eq!(RegisterBrokerBody::decode(&body).unwrap().topic_config_table, table);
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use protocol::code::ResponseCode;
 use protocol::command::CommandEncoder;
-use protocol::frame::HeaderEncoding;
+use protocol::frame::{FRAME_BYTES_MAX, HeaderEncoding};
 use protocol::header::{FieldError, Header};
 use runtime::{ConnectionId, Outbox, Peer};
 use storage::AppendError;
+
+/// Longest body of an answer; the rest of the frame is for its header.
+const ANSWER_BODY_BYTES_MAX: usize = FRAME_BYTES_MAX as usize - (64 << 10);
 
 /// One decoded request.
 pub(crate) struct Request<'a> {
@@ -47,7 +50,7 @@ impl Ticket {
         self.answer_with_body(outbox, code, remark, fields, &[]);
     }
 
-    /// Answers with header fields and a body.
+    /// Answers with header fields and a body. A list that fits no frame is refused: it can be asked for in parts.
     pub(crate) fn answer_with_body(
         self,
         outbox: &Outbox,
@@ -58,6 +61,11 @@ impl Ticket {
     ) {
         if self.is_oneway {
             return;
+        }
+        if body.len() > ANSWER_BODY_BYTES_MAX {
+            let bytes = body.len();
+            let remark = format!("the answer has {bytes} bytes, a frame holds {ANSWER_BODY_BYTES_MAX}");
+            return self.refuse(outbox, &Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
         }
         outbox.with_buffer(self.connection, |buffer| {
             let mut encoder = CommandEncoder::response(buffer, self.encoding, code.0, self.opaque, remark);

@@ -4,11 +4,12 @@
 use std::rc::Rc;
 
 use protocol::record::decode_record;
-use storage::commit_log::entry::HEADER_BYTES;
 
 use crate::env::Env;
 use crate::shard::Shard;
 
+/// Where the first message of a segment is looked for.
+const SEARCHED_BYTES: u64 = 1 << 20;
 /// Segments removed in one run, so that a long removal does not hold up the next look at the disk.
 const REMOVED_MAX: usize = 4;
 
@@ -69,8 +70,20 @@ async fn why_remove<E: Env>(shard: &Shard<E>, second: u64) -> Option<&'static st
 }
 
 async fn first_store_timestamp<E: Env>(shard: &Shard<E>, segment: u64) -> Option<i64> {
-    let bytes = shard.store.read_record_at(segment + HEADER_BYTES as u64).await.ok()?;
-    decode_record(&bytes).ok().map(|(record, _)| record.store_timestamp)
+    let log = shard.store.log();
+    let end = log.stable().min(segment + SEARCHED_BYTES);
+    let mut stored_ms = None;
+    let searched = log.read_entries(segment, end, |header, payload| {
+        // Control entries know no time.
+        if stored_ms.is_none() && header.message_count > 0 {
+            stored_ms = decode_record(payload).ok().map(|(record, _)| record.store_timestamp);
+        }
+        Ok(())
+    });
+    if let Err(error) = searched.await {
+        tracing::warn!(%error, "the age of a log segment cannot be told; it stays");
+    }
+    stored_ms
 }
 
 fn disk_used_percent(path: &std::path::Path) -> Option<u8> {

@@ -27,6 +27,10 @@ impl<E: Env> Service for ShardService<E> {
         self.0.sweep_end();
     }
 
+    fn has_pending(&self) -> bool {
+        self.0.has_pending()
+    }
+
     fn message(&self, message: ShardMessage) {
         self.0.receive(message);
     }

@@ -42,6 +42,8 @@ use crate::statistics::Statistics;
 /// What a handler that changes tables may add to the log at most; asked for before it changes anything.
 pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
 
+/// The whole table of topics is registered at most this often.
+const REGISTRATION_PAUSE_MS: i64 = 100;
 /// Reads of old messages that one shard has under way; further ones are answered busy.
 const READS_MAX: usize = 4096;
 
@@ -74,6 +76,7 @@ pub struct Shard<E: Env> {
     reads: Cell<usize>,
     has_stalled: Cell<bool>,
     topics_changed: Cell<bool>,
+    registered_ms: Cell<i64>,
     committer: RefCell<Option<Waker>>,
 }
 
@@ -141,6 +144,7 @@ impl<E: Env> Shard<E> {
             reads: Cell::new(0),
             has_stalled: Cell::new(false),
             topics_changed: Cell::new(true),
+            registered_ms: Cell::new(0),
             committer: RefCell::default(),
         }
     }
@@ -187,40 +191,53 @@ impl<E: Env> Shard<E> {
         {
             committer.wake();
         }
-        if self.topics_changed.take() {
-            self.register();
-        }
+        self.register_changes();
         if self.store.log().needs_next_segment() {
             let shard = self.clone();
             self.env.spawn_background(async move { shard.prepare_next_segment().await });
         }
     }
 
-    /// Fails with [`Halt::Stall`] unless the log takes a control record now: asked before a table is changed.
+    /// Fails with [`Halt::Stall`] unless all changes so far are in the log and it takes another one now: asked before a
+    /// table is changed, so that the change is never answered, nor built upon, without its record.
     pub(crate) fn admit_change(&self) -> Result<(), Halt> {
+        if let Ok(mut scratch) = self.scratch.try_borrow_mut()
+            && !self.append_changes(&mut scratch)
+        {
+            // The log says itself if it is not merely full.
+            self.store.log().admit(0, CONTROL_BYTES_MAX)?;
+            return Err(Halt::Stall);
+        }
         Ok(self.store.log().admit(0, CONTROL_BYTES_MAX)?)
     }
 
-    /// Appends what topics, groups and delivery progress have changed since the last call.
-    pub(crate) fn log_changes(&self) {
-        let mut scratch = self.scratch.borrow_mut();
+    /// Appends what topics and groups have changed since the last call. False: some of it has to wait for the log.
+    pub(crate) fn log_changes(&self) -> bool {
+        self.append_changes(&mut self.scratch.borrow_mut())
+    }
+
+    fn append_changes(&self, scratch: &mut Scratch) -> bool {
         {
             let mut tables = self.tables.borrow_mut();
             tables.topics.take_records(&mut scratch.records);
             tables.groups.take_records(&mut scratch.records);
         }
-        self.append_records(&mut scratch);
+        self.append_records(scratch)
     }
 
-    /// Appends the offsets that consumers committed since the last call.
-    pub(crate) fn log_offsets(&self) {
+    /// Appends the offsets that consumers committed since the last call. False: some have to wait for the log.
+    pub(crate) fn log_offsets(&self) -> bool {
         let mut scratch = self.scratch.borrow_mut();
+        // What waits goes first, and nothing is taken meanwhile: the table keeps one position a queue, a list would grow.
+        if !self.append_records(&mut scratch) {
+            return false;
+        }
         self.tables.borrow_mut().offsets.take_records(&mut scratch.records);
-        self.append_records(&mut scratch);
+        self.append_records(&mut scratch)
     }
 
     /// What the log does not take now stays for the next call.
-    fn append_records(&self, scratch: &mut Scratch) {
+    fn append_records(&self, scratch: &mut Scratch) -> bool {
         let Scratch { records, control, .. } = scratch;
         let mut appended = 0;
         for record in records.iter() {
@@ -236,6 +253,7 @@ impl<E: Env> Shard<E> {
             appended += 1;
         }
         records.drain(..appended);
+        records.is_empty()
     }
 
     /// Appends messages to a queue as one unit; see [`MessageStore::append`].
@@ -300,6 +318,9 @@ impl<E: Env> Shard<E> {
             }
         });
         self.commit.borrow_mut().release(limit, &self.outbox);
+        if let Some(cause) = self.store.log().failure() {
+            self.commit.borrow_mut().fail(&cause, &self.outbox);
+        }
         for job in woken.drain(..) {
             pull::run_again(self, job);
         }
@@ -320,10 +341,8 @@ impl<E: Env> Shard<E> {
             if let Err(error) = self.store.log().flush().await {
                 let shard = &self.identity.broker_name;
                 tracing::error!(%error, shard, "this shard takes no more messages; what it holds can still be read");
-                self.commit.borrow_mut().fail(&error.to_string(), &self.outbox);
             }
-            self.confirm();
-            self.resume_stalled();
+            self.confirm_and_resume();
         }
     }
 
@@ -341,22 +360,27 @@ impl<E: Env> Shard<E> {
         }
     }
 
-    /// Makes a checkpoint of this moment.
-    pub async fn checkpoint(self: &Rc<Self>) {
-        self.log_offsets();
+    /// Makes a checkpoint of this moment. False: it could not be made, which is logged.
+    pub async fn checkpoint(self: &Rc<Self>) -> bool {
+        if !self.log_changes() || !self.log_offsets() {
+            // The tables are ahead of the log: a checkpoint of them would be replayed over twice.
+            return false;
+        }
         self.sweep_end();
         let state = replay::encode_snapshot(&self.tables.borrow().snapshot());
-        match self.store.checkpoint(state).await {
-            Ok(()) => tracing::debug!(
-                position = self.store.checkpoint_position(),
-                shard = self.identity.broker_name,
-                "checkpoint"
-            ),
-            Err(error) => {
-                tracing::error!(%error, shard = self.identity.broker_name, "no checkpoint could be made; the next start takes longer")
-            }
+        let shard = &self.identity.broker_name;
+        // What its flush made safe is answered before the queues' files are written.
+        let made = self.store.checkpoint(state, || self.confirm_and_resume()).await;
+        match &made {
+            Ok(()) => tracing::debug!(position = self.store.checkpoint_position(), shard, "checkpoint"),
+            Err(error) => tracing::error!(%error, shard, "no checkpoint could be made; the next start takes longer"),
         }
-        // The checkpoint may have flushed what answers wait for.
+        self.confirm_and_resume();
+        made.is_ok()
+    }
+
+    /// After a flush or sync of any task: answers, shows, and serves on.
+    pub(crate) fn confirm_and_resume(self: &Rc<Self>) {
         self.confirm();
         self.resume_stalled();
     }
@@ -374,10 +398,25 @@ impl<E: Env> Shard<E> {
         crate::processor::heartbeat::connection_closed(self, peer.id);
     }
 
+    /// Registers changed topics: the first change at once, those that follow closely together.
+    pub(crate) fn register_changes(&self) {
+        let now_ms = self.env.now_ms();
+        if self.topics_changed.get() && now_ms - self.registered_ms.get() >= REGISTRATION_PAUSE_MS {
+            self.topics_changed.set(false);
+            self.registered_ms.set(now_ms);
+            self.register();
+        }
+    }
+
     /// Hands the topics of this shard to the control thread, which tells the name servers.
     fn register(&self) {
         let table = self.tables.borrow().topics.registered_table(self.config.identity.permission);
         self.registration.topics_changed(table, self.config.registration.compressed);
+    }
+
+    /// Whether an answer waits for the log.
+    pub fn has_pending(&self) -> bool {
+        !self.commit.borrow().is_empty()
     }
 
     /// A message of another shard of the process.

@@ -54,10 +54,25 @@ pub(crate) struct ShardStart {
 
 /// Runs a shard until its mailbox is told to stop.
 pub(crate) async fn run(start: ShardStart) {
-    let (index, events) = (start.identity.index, start.events.clone());
-    let result = live(start).await;
-    // A control thread that is gone has nobody left to tell.
-    let _ = events.send((index, ShardEvent::Ended(result)));
+    let mut end = End { index: start.identity.index, events: start.events.clone(), result: None };
+    end.result = Some(live(start).await);
+}
+
+/// Tells the control thread of a shard's end however it comes: a panic must not leave the others running as if nothing
+/// had happened.
+struct End {
+    index: u32,
+    events: UnboundedSender<(u32, ShardEvent)>,
+    result: Option<Result<(), String>>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let panicked = || Err(format!("shard {} panicked; its last words are above", self.index));
+        let result = self.result.take().unwrap_or_else(panicked);
+        // A control thread that is gone has nobody left to tell.
+        let _ = self.events.send((self.index, ShardEvent::Ended(result)));
+    }
 }
 
 async fn live(start: ShardStart) -> Result<(), String> {
@@ -70,7 +85,7 @@ async fn live(start: ShardStart) -> Result<(), String> {
     let options = ServeOptions {
         listeners: start.listeners,
         idle_timeout: start.config.network.idle_timeout,
-        connections_max: start.config.network.connections_max as usize,
+        connections_max: start.capabilities.connections_max as usize,
     };
     let shard = Rc::new(Shard::new(ShardParts {
         env,

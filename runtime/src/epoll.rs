@@ -10,14 +10,19 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_lite::AsyncReadExt;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::event::{Timespec, epoll::EventFlags};
 
+use crate::time;
+
 /// Events of one sweep; what is ready beyond it comes with the next.
 const EVENTS_MAX: usize = 512;
+/// How often is looked while there is no descriptor to wait with.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 type Readable = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -26,6 +31,9 @@ pub(crate) struct Epoll {
     set: OwnedFd,
     events: Vec<epoll::Event>,
     readable: Option<Readable>,
+    /// A second descriptor of the set, for the next stream. Taken at the moment the last stream gave its one back: a
+    /// process that has run out of them since still waits.
+    own: Option<OwnedFd>,
 }
 
 /// What a socket is ready for.
@@ -34,12 +42,15 @@ pub(crate) struct Ready {
     pub(crate) token: u64,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// The other end is gone. Said again and again, whatever is watched.
+    pub(crate) hung_up: bool,
 }
 
 impl Epoll {
     pub(crate) fn new() -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { set, events: Vec::with_capacity(EVENTS_MAX), readable: None })
+        let own = Some(set.try_clone()?);
+        Ok(Self { set, events: Vec::with_capacity(EVENTS_MAX), readable: None, own })
     }
 
     pub(crate) fn add(&self, socket: impl AsFd, token: u64) -> io::Result<()> {
@@ -74,34 +85,38 @@ impl Epoll {
                 // A socket that failed is read, which tells why.
                 readable: flags.intersects(EventFlags::IN | hung_up),
                 writable: flags.contains(EventFlags::OUT),
+                hung_up: flags.intersects(hung_up),
             }
         }));
         Ok(())
     }
 
-    /// Completes once something is ready.
-    pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Completes once something is ready, or may be.
+    pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let readable = match &mut self.readable {
             Some(readable) => readable,
-            None => self.readable.insert(arm(&self.set)?),
+            None => {
+                let own = self.own.take().or_else(|| self.set.try_clone().ok());
+                self.readable.insert(own.map_or_else(|| Box::pin(time::sleep(LOOK_AGAIN)) as Readable, arm))
+            }
         };
         match readable.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
                 self.readable = None;
-                Poll::Ready(Ok(()))
+                self.own = self.set.try_clone().ok();
+                Poll::Ready(())
             }
         }
     }
 }
 
-fn arm(set: &OwnedFd) -> io::Result<Readable> {
-    // The stream closes its descriptor, so it gets one of its own.
-    let own = set.try_clone()?.into_raw_fd();
+/// The stream closes its descriptor, so it gets one of its own.
+fn arm(own: OwnedFd) -> Readable {
     // SAFETY: `own` is open and nobody else's.
-    let mut stream = unsafe { glommio::net::TcpStream::from_raw_fd(own) };
+    let mut stream = unsafe { glommio::net::TcpStream::from_raw_fd(own.into_raw_fd()) };
     assert!(stream.as_raw_fd() >= 0);
-    Ok(Box::pin(async move {
+    Box::pin(async move {
         let _ = stream.read(&mut [0]).await;
-    }))
+    })
 }

@@ -16,6 +16,8 @@ pub const CONNECTION_BYTES_MAX: usize = 4 << 20;
 pub const SHARD_BYTES_MAX: usize = 128 << 20;
 /// See [`SHARD_BYTES_MAX`].
 pub const CROWDED_CONNECTION_BYTES_MAX: usize = 64 << 10;
+/// With more than this queued over all connections, every connection is congested.
+const FULL_BYTES: usize = 2 * SHARD_BYTES_MAX;
 /// An owned piece that has grown to this gets a successor, so that a half-sent piece is not moved around.
 const PIECE_BYTES: usize = 256 << 10;
 /// Capacity an emptied buffer keeps for the next answers.
@@ -104,7 +106,7 @@ impl Outbox {
     pub fn is_congested(&self, to: ConnectionId) -> bool {
         let mut state = self.0.borrow_mut();
         let limit = if state.bytes > SHARD_BYTES_MAX { CROWDED_CONNECTION_BYTES_MAX } else { CONNECTION_BYTES_MAX };
-        find(&mut state.queues, to).is_some_and(|queue| queue.bytes > limit)
+        state.bytes > FULL_BYTES || find(&mut state.queues, to).is_some_and(|queue| queue.bytes > limit)
     }
 
     /// Closes a connection at the end of the sweep.
@@ -140,7 +142,9 @@ impl Outbox {
         let mut state = self.0.borrow_mut();
         let Some(queue) = state.queues.get_mut(id.slot()).and_then(Option::take) else { return };
         assert_eq!(queue.id, id);
+        let was_full = state.bytes > FULL_BYTES;
         state.bytes -= queue.bytes;
+        state.resume_stalled |= was_full && state.bytes <= FULL_BYTES;
     }
 
     /// Whether the sweep has something to do; registers `waker` if not.
@@ -199,7 +203,10 @@ impl Outbox {
                 count += 1;
             }
             let taken = send(&slices[..count])?;
+            let was_full = state.bytes > FULL_BYTES;
             state.bytes -= taken;
+            // Connections without anything queued of their own have no other occasion to go on.
+            state.resume_stalled |= was_full && state.bytes <= FULL_BYTES;
             queue.advance(taken, &mut state.spare);
             if taken < offered {
                 return Ok(false);

@@ -51,6 +51,10 @@ pub trait Service: 'static {
     fn closed(&self, _peer: &Peer) {}
     /// Every ready connection has been read: the group-commit point.
     fn sweep_end(&self) {}
+    /// Whether answers will follow without further requests: the end waits for them a while.
+    fn has_pending(&self) -> bool {
+        false
+    }
     /// Another thread sent something.
     fn message(&self, message: Self::Message);
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
@@ -10,6 +11,10 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 pub const IO_MEMORY_BYTES: usize = 1 << 20;
 /// Operations that may be submitted at once.
 const RING_DEPTH: usize = 256;
+
+/// glommio looks at finished I/O and timers when no task is runnable, else this often: without it a busy sweep would keep
+/// a write waiting for 100 ms.
+const PREEMPT: Duration = Duration::from_micros(500);
 
 /// A running shard.
 pub struct ShardHandle<T: Send + 'static>(ExecutorJoinHandle<T>);
@@ -37,5 +42,6 @@ where
 {
     let placement = cpu.map_or(Placement::Unbound, Placement::Fixed);
     let builder = LocalExecutorBuilder::new(placement).name(name).io_memory(IO_MEMORY_BYTES).ring_depth(RING_DEPTH);
+    let builder = builder.preempt_timer(PREEMPT);
     builder.spawn(start).map(ShardHandle).map_err(|error| io::Error::other(error.to_string()))
 }

@@ -1,5 +1,6 @@
 //! The sweep: read every ready connection, let the service commit, write what is due. See the crate's text.
 
+use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,6 +10,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use protocol::frame::decode_frame;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use crate::connection::{ConnectionId, Peer};
 use crate::epoll::{Epoll, Ready};
@@ -23,6 +26,8 @@ const READ_BYTES: usize = 256 << 10;
 const GROW_BYTES: usize = 1 << 20;
 /// Memory of half-received and kept frames over all connections; a connection that would pass it is closed.
 const HELD_BYTES_MAX: usize = 512 << 20;
+/// A frame begins with its length.
+const LENGTH_BYTES: usize = 4;
 /// An emptied buffer above this is given back.
 const KEEP_BYTES: usize = 64 << 10;
 /// Connections accepted in one sweep.
@@ -72,6 +77,8 @@ struct Server<S: Service> {
     scratch: Vec<u8>,
     dirty: Vec<ConnectionId>,
     refused: u64,
+    /// Open so that a descriptor is left when there are no more; `None` after another thread took it.
+    spare_file: Option<File>,
 }
 
 /// Serves until the mailbox is told to stop.
@@ -104,6 +111,7 @@ pub async fn serve<S: Service>(
         scratch: vec![0; READ_BYTES],
         dirty: Vec::new(),
         refused: 0,
+        spare_file: spare_file(),
     };
     time::spawn(async move {
         loop {
@@ -128,7 +136,7 @@ impl<S: Service> Server<S> {
                     time::yield_now().await;
                     continue;
                 }
-                self.wait().await?;
+                self.wait().await;
             } else {
                 idle_sweeps = 0;
                 if self.sweep(&ready) {
@@ -145,16 +153,16 @@ impl<S: Service> Server<S> {
     }
 
     /// Sleeps until a socket is ready, another task has something to send, or it is time for housekeeping.
-    async fn wait(&mut self) -> io::Result<()> {
+    async fn wait(&mut self) {
         let (epoll, outbox) = (&mut self.epoll, &self.outbox);
         let mut woken = false;
         poll_fn(|context| {
             // Registering in the outbox comes first: a wake between the two checks is not lost.
             let is_due = outbox.is_due(context.waker());
             let ready = epoll.poll_ready(context);
-            if is_due || std::mem::replace(&mut woken, true) { Poll::Ready(Ok(())) } else { ready }
+            if is_due || std::mem::replace(&mut woken, true) { Poll::Ready(()) } else { ready }
         })
-        .await
+        .await;
     }
 
     /// One sweep. True: the shard is to stop.
@@ -194,8 +202,14 @@ impl<S: Service> Server<S> {
             let (socket, remote) = match self.options.listeners[listener].accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if is_out_of_files(&error) => {
+                    if !self.refuse_for_want_of_a_file(listener, &error) {
+                        return;
+                    }
+                    continue;
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "accepting a connection failed; raise the limit of open files if it says so");
+                    tracing::warn!(%error, "accepting a connection failed");
                     return;
                 }
             };
@@ -211,6 +225,20 @@ impl<S: Service> Server<S> {
                 tracing::warn!(%remote, %error, "a connection could not be set up");
             }
         }
+    }
+
+    /// Closes one connection that waits to be accepted, with the file kept for this: else it would wait on, and the
+    /// listener be ready for it again and again. False when another thread was quicker to take the file.
+    fn refuse_for_want_of_a_file(&mut self, listener: usize, error: &io::Error) -> bool {
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            let refused = self.refused;
+            tracing::warn!(%error, refused, "connection refused: raise the limit on open files, or lower connectionsMax");
+        }
+        self.spare_file = None;
+        let refused = self.options.listeners[listener].accept().is_ok();
+        self.spare_file = spare_file();
+        refused
     }
 
     fn add(&mut self, socket: TcpStream, remote: std::net::SocketAddr, now: Instant) -> io::Result<()> {
@@ -246,6 +274,9 @@ impl<S: Service> Server<S> {
         }
         if end.is_none() && ready.readable && !connection.is_stalled {
             end = self.receive(&mut connection);
+        } else if end.is_none() && ready.hung_up && connection.is_stalled {
+            // Nobody is left to answer what it sent and was not taken yet.
+            end = Some(None);
         }
         self.connections[slot] = Some(connection);
         if let Some(reason) = end {
@@ -268,17 +299,18 @@ impl<S: Service> Server<S> {
             return end;
         }
         let before = connection.held.len();
-        let room = missing_bytes(&connection.held).clamp(KEEP_BYTES, GROW_BYTES);
-        connection.held.resize(before + room, 0);
-        let received = connection.socket.read(&mut connection.held[before..]);
-        connection.held.truncate(before + *received.as_ref().unwrap_or(&0));
-        match received {
+        connection.held.reserve(missing_bytes(&connection.held).clamp(KEEP_BYTES, GROW_BYTES));
+        match rustix::io::read(&connection.socket, spare_capacity(&mut connection.held)) {
             Ok(0) => Some(None),
             Ok(bytes) => {
                 self.held_bytes += bytes;
+                // Where the length was there before, it was found good. To look at the frame now would copy it.
+                if before >= LENGTH_BYTES && missing_bytes(&connection.held) > 0 {
+                    return (self.held_bytes > HELD_BYTES_MAX).then(|| Some(no_room_to_hold()));
+                }
                 self.take_held(connection)
             }
-            Err(error) => end_of_read(&error),
+            Err(error) => end_of_read(&error.into()),
         }
     }
 
@@ -323,8 +355,7 @@ impl<S: Service> Server<S> {
         self.held_bytes += rest.len();
         if self.held_bytes > HELD_BYTES_MAX {
             self.held_bytes -= rest.len();
-            let reason = format!("half-received frames take {HELD_BYTES_MAX} bytes already");
-            return Some(Some(CloseReason(reason.into())));
+            return Some(Some(no_room_to_hold()));
         }
         connection.held.extend_from_slice(rest);
         None
@@ -372,8 +403,11 @@ impl<S: Service> Server<S> {
             let Some(mut connection) = self.connections[slot].take_if(|connection| connection.peer.id == id) else {
                 continue;
             };
-            connection.last_active = now;
+            let queued = self.outbox.queued_bytes(id);
             let end = if connection.waits_to_write { None } else { self.send(&mut connection) };
+            if self.outbox.queued_bytes(id) < queued {
+                connection.last_active = now;
+            }
             self.connections[slot] = Some(connection);
             if let Some(reason) = end {
                 self.close(slot, reason.as_ref());
@@ -449,7 +483,7 @@ impl<S: Service> Server<S> {
             self.service.sweep_end();
             self.flush(Instant::now());
             let waiting = self.connections.iter().flatten().any(|held| self.outbox.queued_bytes(held.peer.id) > 0);
-            if !waiting {
+            if !waiting && !self.service.has_pending() {
                 break;
             }
             time::sleep(Duration::from_millis(1)).await;
@@ -461,10 +495,23 @@ impl<S: Service> Server<S> {
     }
 }
 
-/// Bytes that the frame at the start of `held` still lacks.
+/// Bytes that the frame at the start of `held` still lacks, once it says how many it has.
 fn missing_bytes(held: &[u8]) -> usize {
-    let Some(length) = held.first_chunk::<4>() else { return 0 };
-    (u32::from_be_bytes(*length) as usize).saturating_add(4).saturating_sub(held.len())
+    let Some(length) = held.first_chunk::<LENGTH_BYTES>() else { return 0 };
+    (u32::from_be_bytes(*length) as usize).saturating_add(LENGTH_BYTES).saturating_sub(held.len())
+}
+
+fn no_room_to_hold() -> CloseReason {
+    CloseReason(format!("half-received frames take {HELD_BYTES_MAX} bytes already").into())
+}
+
+fn spare_file() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// The process or the machine has no descriptor left.
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 fn end_of_read(error: &io::Error) -> Option<Option<CloseReason>> {

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use protocol::record::{RecordFields, RecordView, decode_record};
+use protocol::record::{PHYSICAL_OFFSET_AT, RecordFields, RecordView, decode_record};
 use protocol::sys_flag::MessageSysFlag;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ use crate::ring::Ring;
 const TERM_PATH: &str = "term";
 /// Units collected before a rebuild writes them out.
 const REBUILD_UNITS_MAX: usize = 1 << 20;
+
+/// Bytes of a record that hold its size and its physical offset.
+const RECORD_HEAD_BYTES: usize = PHYSICAL_OFFSET_AT + 8;
 
 /// What the broker does with the log at start. Called in log order.
 pub trait Replay {
@@ -244,9 +247,11 @@ impl<D: Disk> MessageStore<D> {
     /// # Errors
     /// As [`Self::read_record`]; also where no record begins.
     pub async fn read_record_at(&self, physical_offset: u64) -> Result<Vec<u8>, StorageError> {
-        let size = self.log.copy(physical_offset, 4).await?;
-        let bytes = size.iter().fold(0usize, |value, byte| (value << 8) | usize::from(*byte));
-        if bytes > ENTRY_BYTES_MAX {
+        // Its head tells whether a record begins there at all, before as much is read as it says.
+        let head = self.log.copy(physical_offset, RECORD_HEAD_BYTES).await?;
+        let claimed = i64::from_be_bytes(head_field(&head, PHYSICAL_OFFSET_AT));
+        let bytes = head[..4].iter().fold(0usize, |value, byte| (value << 8) | usize::from(*byte));
+        if bytes > ENTRY_BYTES_MAX || claimed as u64 != physical_offset {
             let (at, file) = (physical_offset, self.log.file_name(physical_offset));
             return Err(StorageError::DamagedRecord { at, file, what: "no record begins there".to_owned() });
         }
@@ -266,16 +271,17 @@ impl<D: Disk> MessageStore<D> {
     }
 
     /// Makes a checkpoint of the log's present end. `state` is the broker's state at this moment, taken in the same
-    /// turn of the shard. Consumers and producers go on meanwhile.
+    /// turn of the shard. Consumers and producers go on meanwhile; `flushed` is called when the log is synced up to here.
     /// # Errors
     /// I/O; the checkpoint before stays in force.
-    pub async fn checkpoint(&self, state: Vec<u8>) -> Result<(), StorageError> {
+    pub async fn checkpoint(&self, state: Vec<u8>, flushed: impl FnOnce()) -> Result<(), StorageError> {
         let at = self.log.seal();
         let removed_folders = self.queues.borrow().removed_folders();
         let (unpersisted, queues) = self.queues.borrow_mut().begin_checkpoint();
         self.log.flush().await?;
         self.log.sync().await?;
         assert!(self.log.stable() >= at.position, "flushed and synced");
+        flushed();
         self.remove_folders(&removed_folders).await?;
         for units in &unpersisted {
             units.write(self.log.disk()).await?;
@@ -427,6 +433,12 @@ impl<D: Disk> MessageStore<D> {
         }
         Ok((until, pieces))
     }
+}
+
+fn head_field(head: &[u8], at: usize) -> [u8; 8] {
+    let mut field = [0; 8];
+    field.copy_from_slice(&head[at..at + 8]);
+    field
 }
 
 fn recover_from(checkpoint: &Checkpoint) -> RecoverFrom {

@@ -20,6 +20,8 @@ const RING_ENTRIES_BYTES_PER_SHARD: u64 = 96 * 1024;
 const FILES_PER_SHARD: u64 = 64;
 /// Standard streams, libraries' files, control thread, name server connections.
 const FILES_OF_PROCESS: u64 = 256;
+/// A shard takes this many connections however few files there are.
+const CONNECTIONS_MIN: u64 = 16;
 /// A ring's file has this much in front of the ring.
 const RING_HEADER_BYTES: u64 = 4096;
 
@@ -36,13 +38,19 @@ pub fn decide(requirements: &Requirements, facts: &HostFacts) -> PreflightReport
     }
     errors.extend(io_uring_error);
     errors.extend(locked_error);
-    warnings.extend(open_files_warning(requirements, facts));
+    let files_warning = open_files_warning(requirements, facts);
+    let connections_max = match &files_warning {
+        // The rest of the files is for the log: connections must not be able to take them.
+        Some(PreflightWarning::OpenFilesLow { reachable, .. }) => *reachable as u32,
+        _ => requirements.connections_max,
+    };
+    warnings.extend(files_warning);
     warnings.extend(memory_warning(requirements, facts));
     let ring = requirements.ring.as_ref().zip(facts.shared_memory.as_ref());
     let ring_warning = ring.and_then(|(ring, found)| ring_warning(requirements.shards, ring, found, facts));
     let shared_ring = ring.is_some() && ring_warning.is_none();
     warnings.extend(ring_warning);
-    PreflightReport { errors, warnings, capabilities: Capabilities { file_io, shared_ring } }
+    PreflightReport { errors, warnings, capabilities: Capabilities { file_io, shared_ring, connections_max } }
 }
 
 fn port_error(fact: &super::PortFact) -> Option<PreflightError> {
@@ -134,6 +142,7 @@ fn open_files_warning(requirements: &Requirements, facts: &HostFacts) -> Option<
     let (shards, connections_max) = (requirements.shards, requirements.connections_max);
     let needed = FILES_OF_PROCESS + u64::from(shards) * (FILES_PER_SHARD + u64::from(connections_max));
     let reachable = (limit.saturating_sub(FILES_OF_PROCESS) / u64::from(shards)).saturating_sub(FILES_PER_SHARD);
+    let reachable = reachable.max(CONNECTIONS_MIN).min(u64::from(connections_max));
     let warning = PreflightWarning::OpenFilesLow { limit, shards, connections_max, needed, reachable };
     (limit < needed).then_some(warning)
 }
@@ -234,7 +243,8 @@ mod tests {
     fn a_machine_that_has_everything_is_silent_and_fast() {
         let report = decide(&requirements(), &facts());
         assert_eq!((report.errors, report.warnings), (vec![], vec![]));
-        assert_eq!(report.capabilities, Capabilities { file_io: FileIo::Direct, shared_ring: true });
+        let all = Capabilities { file_io: FileIo::Direct, shared_ring: true, connections_max: 1000 };
+        assert_eq!(report.capabilities, all);
     }
 
     #[test]
@@ -361,8 +371,11 @@ mod tests {
 
     #[test]
     fn few_open_files_say_how_many_connections_work() {
-        let (text, _) = warning(HostFacts { open_files: Some(1024), ..facts() });
+        let (text, capabilities) = warning(HostFacts { open_files: Some(1024), ..facts() });
         assert!(text.contains("is 1024") && text.contains("need 2384") && text.contains("320 connections"), "{text}");
+        assert_eq!(capabilities.connections_max, 320);
+        let (_, capabilities) = warning(HostFacts { open_files: Some(64), ..facts() });
+        assert_eq!(capabilities.connections_max, 16, "some always");
     }
 
     #[test]

@@ -172,8 +172,8 @@ pub enum PreflightWarning {
     },
     /// Fewer connections than configured.
     #[error(
-        "the limit on open files is {limit}, {shards} shards with connectionsMax={connections_max} need {needed}: about \
-         {reachable} connections a shard will work; raise it with `ulimit -n {needed}`, in /etc/security/limits.d \
+        "the limit on open files is {limit}, {shards} shards with connectionsMax={connections_max} need {needed}: \
+         {reachable} connections a shard are taken; raise it with `ulimit -n {needed}`, in /etc/security/limits.d \
          (nofile), or with LimitNOFILE= in the systemd unit, or lower connectionsMax"
     )]
     OpenFilesLow {

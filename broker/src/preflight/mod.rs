@@ -39,6 +39,8 @@ pub struct Capabilities {
     pub file_io: FileIo,
     /// Whether rings in shared memory can be had. False too when none is asked for.
     pub shared_ring: bool,
+    /// Connections that a shard may take: as configured, or as the limit on open files allows.
+    pub connections_max: u32,
 }
 
 /// The outcome. The broker starts only without errors.

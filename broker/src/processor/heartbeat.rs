@@ -11,6 +11,7 @@ use protocol::header::FLAG_ONEWAY;
 use protocol::tags::TagFilter;
 use protocol::topic_name::retry_topic;
 use runtime::{CloseReason, ConnectionId};
+use serde::Deserialize;
 
 use crate::client_table::Admission;
 use crate::env::Env;
@@ -18,9 +19,22 @@ use crate::group_members::ClientConnection;
 use crate::request::{Halt, Request};
 use crate::shard::Shard;
 
+/// A client of a thousand topics stays far below this.
+const HEARTBEAT_BYTES_MAX: usize = 1 << 20;
+/// Groups of one client process; each new one is a record in the log.
+const HEARTBEAT_GROUPS_MAX: usize = 256;
+
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let failed = |remark: String| Halt::refuse(ResponseCode::SYSTEM_ERROR, remark);
+    if request.body.len() > HEARTBEAT_BYTES_MAX {
+        let bytes = request.body.len();
+        return Err(failed(format!("the heartbeat has {bytes} bytes, at most {HEARTBEAT_BYTES_MAX} are taken")));
+    }
     let heartbeat = HeartbeatData::decode(request.body).map_err(|error| failed(error.to_string()))?;
+    let groups = heartbeat.consumer_data_set.len() + heartbeat.producer_data_set.len();
+    if groups > HEARTBEAT_GROUPS_MAX {
+        return Err(failed(format!("the heartbeat names {groups} groups, at most {HEARTBEAT_GROUPS_MAX} are taken")));
+    }
     if !heartbeat.consumer_data_set.is_empty() {
         shard.admit_change()?;
     }
@@ -84,11 +98,24 @@ pub(crate) fn consumer_ids<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) 
     Ok(())
 }
 
+/// What is looked at of the body of 46.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ClientConfig {
+    subscription_data: Option<FilterKind>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct FilterKind {
+    expression_type: Option<String>,
+}
+
 /// Only filters by tag are served yet; a client that asks for another kind learns it at its start.
 pub(crate) fn check_client_config<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let failed = |remark: String| Halt::refuse(ResponseCode::SYSTEM_ERROR, remark);
-    let body: serde_json::Value = serde_json::from_slice(request.body).map_err(|error| failed(error.to_string()))?;
-    let kind = body["subscriptionData"]["expressionType"].as_str().unwrap_or("TAG");
+    let body: ClientConfig = serde_json::from_slice(request.body).map_err(|error| failed(error.to_string()))?;
+    let kind = body.subscription_data.and_then(|filter| filter.expression_type).unwrap_or_default();
     if !kind.is_empty() && !kind.eq_ignore_ascii_case("TAG") {
         return Err(failed(format!("The broker does not support consumer to filter message by {kind}")));
     }

@@ -26,6 +26,18 @@ pub(crate) fn unlock<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     Ok(())
 }
 
+/// Longest name of a group, client, topic or broker in a lock: all of them are kept.
+const NAME_BYTES_MAX: usize = 255;
+
 fn decode(request: &Request<'_>) -> Result<LockBatchRequest, Halt> {
-    LockBatchRequest::decode(request.body).map_err(|error| Halt::refuse(ResponseCode::SYSTEM_ERROR, error.to_string()))
+    let failed = |remark: String| Halt::refuse(ResponseCode::SYSTEM_ERROR, remark);
+    let body = LockBatchRequest::decode(request.body).map_err(|error| failed(error.to_string()))?;
+    let of_queues = body.mq_set.iter().flat_map(|queue| [&queue.topic, &queue.broker_name]);
+    let longest = [&body.consumer_group, &body.client_id].into_iter().chain(of_queues).map(String::len).max();
+    match longest {
+        Some(bytes) if bytes > NAME_BYTES_MAX => {
+            Err(failed(format!("a name in it has {bytes} bytes, at most {NAME_BYTES_MAX} are kept")))
+        }
+        _ => Ok(body),
+    }
 }

@@ -281,6 +281,9 @@ async fn collect_cold<E: Env>(
 
 impl PullJob {
     fn answer_found<E: Env>(&self, shard: &Shard<E>, found: &Found) {
+        if self.is_unread(shard) {
+            return;
+        }
         let log = shard.store.log();
         self.answer(shard, found, |buffer| {
             for (position, bytes) in &found.records {
@@ -290,7 +293,21 @@ impl PullJob {
         });
     }
 
+    /// A consumer that has much to read still is told that there is nothing new, and asks again when it has read: one
+    /// message may wake thousands of held pulls, whose answers would otherwise fill the memory in one turn.
+    fn is_unread<E: Env>(&self, shard: &Shard<E>) -> bool {
+        let is_congested = shard.outbox.is_congested(self.ticket.connection);
+        if is_congested {
+            let (code, remark, next_offset) = (ResponseCode::PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", self.offset);
+            self.answer_empty(shard, &Outcome { code, remark, next_offset });
+        }
+        is_congested
+    }
+
     fn answer_bytes<E: Env>(&self, shard: &Shard<E>, found: &Found, bodies: &[u8]) {
+        if self.is_unread(shard) {
+            return;
+        }
         self.answer(shard, found, |buffer| buffer.extend_from_slice(bodies));
     }
 

@@ -240,6 +240,10 @@ fn queue_of<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendRequ
         let created = tables.topics.auto_create(send.topic, default_topic, queues, shard.env.now_ms());
         let config = created.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
         shard.tell_siblings(config);
+        drop(tables);
+        // The topic is in the log before its first message.
+        shard.log_changes();
+        tables = shard.tables.borrow_mut();
     }
     let Some(config) = tables.topics.get(send.topic) else { unreachable!("known or just created") };
     let random = if send.queue_id < 0 { shard.env.random_below(u32::MAX) } else { 0 };

@@ -56,7 +56,8 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
         }
         tables.offsets.remove_topic(topic);
     }
-    shard.log_changes();
+    // Admitted above, so the record is in the log before anybody can make the topic anew.
+    assert!(shard.log_changes(), "an admitted change fits the log");
     shard.log_offsets();
     let queues: Vec<_> = shard.store.queues().borrow().of_topic(topic).map(|(_, queue)| queue).collect();
     // In this turn: whoever sends to the topic from now on begins a new one.

@@ -75,6 +75,13 @@ struct OpenBuffer<B> {
     memory: B,
 }
 
+impl<B: AlignedBuffer> OpenBuffer<B> {
+    /// Bytes that it still takes; its last block is for the zeros behind them.
+    fn room(&self) -> usize {
+        (self.memory.as_ref().len() - BLOCK_BYTES).saturating_sub(self.filled)
+    }
+}
+
 struct OpenEntry {
     position: u64,
     message_bytes: usize,
@@ -181,18 +188,19 @@ impl<B: AlignedBuffer> Tail<B> {
 
     /// Whether the next unit has to go to the next segment. The entry before it is sealed first in that case.
     pub(crate) fn needs_roll(&self, unit: usize, control: usize) -> bool {
-        self.start_of_next_entry() + Self::unit_bytes(unit, control) as u64 + HEADER_BYTES as u64 > self.segment_end
+        self.appended_end() + Self::unit_bytes(unit, control) as u64 + HEADER_BYTES as u64 > self.segment_end
             && !self.fits_open_entry(unit, control)
     }
 
-    fn start_of_next_entry(&self) -> u64 {
+    /// End of everything appended, with the control records that the open entry has yet to take in.
+    pub(crate) fn appended_end(&self) -> u64 {
         self.end + self.entry.as_ref().map_or(0, |entry| entry.control.len() as u64)
     }
 
     fn fits_open_entry(&self, unit: usize, control: usize) -> bool {
         let (Some(entry), Some(open)) = (&self.entry, &self.open) else { return false };
         let more = Self::unit_bytes(unit, control) - HEADER_BYTES;
-        let buffer_left = (*open.memory.as_ref()).len() - open.filled;
+        let buffer_left = open.room();
         entry.bytes() + more <= ENTRY_BYTES_TARGET
             && entry.control.len() + more <= buffer_left
             && entry.position + (entry.bytes() + more + HEADER_BYTES) as u64 <= self.segment_end
@@ -240,13 +248,13 @@ impl<B: AlignedBuffer> Tail<B> {
 
     /// Makes the open buffer hold `bytes` more bytes, freezing it for a new one if it cannot.
     fn make_room(&mut self, bytes: usize, mut allocate: impl FnMut(usize) -> B) {
-        if self.open.as_ref().is_some_and(|open| open.memory.as_ref().len() - open.filled >= bytes) {
+        if self.open.as_ref().is_some_and(|open| open.room() >= bytes) {
             return;
         }
         self.freeze();
         let carried = self.carry.len();
         let wanted = (2 * self.frozen_bytes).next_power_of_two().clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
-        let capacity = wanted.max((carried + bytes).next_multiple_of(BLOCK_BYTES));
+        let capacity = wanted.max((carried + bytes).next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES);
         let mut memory = allocate(capacity);
         memory.as_mut()[..carried].copy_from_slice(&self.carry);
         let start = self.end - carried as u64;
@@ -351,7 +359,10 @@ impl<B: AlignedBuffer> Tail<B> {
             self.carry.extend_from_slice(&open.memory.as_ref()[..open.filled]);
             return;
         }
-        let whole = open.filled.next_multiple_of(BLOCK_BYTES);
+        // At least one zero byte behind the end: what a recycled segment holds there must not pass for anything.
+        let whole = (open.filled + 1).next_multiple_of(BLOCK_BYTES);
+        let room = (self.segment_end - open.start).min(open.memory.as_ref().len() as u64) as usize;
+        let whole = whole.min(room);
         open.memory.as_mut()[open.filled..whole].fill(0);
         let last_block = open.filled - open.filled % BLOCK_BYTES;
         self.carry.clear();

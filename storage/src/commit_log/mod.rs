@@ -119,7 +119,9 @@ impl<D: Disk> CommitLog<D> {
             return Err(AppendError::TooLong { bytes: unit, limit_bytes });
         }
         let tail = self.tail.borrow();
-        let waiting_bytes = tail.end() - self.written.get();
+        // Under SYNC_FLUSH what is written and not synced waits too: nothing of it is acknowledged.
+        let done = if self.options.flush == FlushMode::Sync { self.stable.get() } else { self.written.get() };
+        let waiting_bytes = tail.appended_end() - done;
         let limit_bytes = tail.ring_capacity().map_or(PENDING_BYTES_MAX, |ring| ring.min(PENDING_BYTES_MAX));
         // A roll skips less than what the unit itself needs, so twice its size always covers it.
         if waiting_bytes > 0 && waiting_bytes + 2 * (unit + HEADER_BYTES) as u64 > limit_bytes {
@@ -176,7 +178,7 @@ impl<D: Disk> CommitLog<D> {
 
     /// Bytes appended and not yet written.
     pub fn waiting_bytes(&self) -> u64 {
-        self.tail.borrow().end() - self.written.get()
+        self.tail.borrow().appended_end() - self.written.get()
     }
 
     /// End of what is known to be on stable storage.
@@ -233,7 +235,11 @@ impl<D: Disk> CommitLog<D> {
 
     async fn flush_sealed(&self) -> Result<(), StorageError> {
         let mut unsynced: Option<Rc<D::LogFile>> = None;
-        while let Some(buffer) = self.take_for_writing() {
+        // A turn ends where the log ended when it began: what arrives meanwhile has a turn of its own, else a steady
+        // stream would keep everybody waiting for the end of this one.
+        let up_to = self.seal().position;
+        while self.written.get() < up_to {
+            let Some(buffer) = self.take_for_writing() else { break };
             let (file, base) = self.segments.file_of(buffer.start());
             if let Some(before) = unsynced.replace(file.clone()).filter(|before| !Rc::ptr_eq(before, &file)) {
                 self.sync_file(&before, self.written.get()).await?;
@@ -324,7 +330,8 @@ impl<D: Disk> CommitLog<D> {
     /// # Errors
     /// The file cannot be made. Appends go on in the present segment.
     pub async fn prepare_next_segment(&self) -> Result<(), StorageError> {
-        self.segments.prepare_next(&self.disk, self.options.segment_bytes).await
+        let prewrite = self.options.flush == FlushMode::Sync;
+        self.segments.prepare_next(&self.disk, self.options.segment_bytes, prewrite).await
     }
 
     /// Removes the oldest segment if all of it lies below `position`, or keeps its file for reuse.

@@ -468,7 +468,8 @@ async fn cut_segments<D: Disk>(
     let mut behind: Vec<u64> = segments.range(end + 1..).map(|(first, _)| *first).collect();
     let ends_log = segments.last_key_value().is_none_or(|(first, segment)| first + segment.bytes == end);
     if ends_log {
-        let segment = create_segment(disk, &segment_path(end), segment_bytes).await?;
+        // Not written ahead: the start does not wait for that.
+        let segment = create_segment(disk, &segment_path(end), segment_bytes, false).await?;
         segments.insert(end, segment);
         return Ok(None);
     }

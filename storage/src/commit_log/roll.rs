@@ -13,6 +13,9 @@ use crate::file::{Disk, LogFile};
 /// data sync of the new content does not wait for the file system's journal.
 const SPARE: &str = "commitlog/spare";
 
+/// Bytes of one write that makes a segment ready ahead of need.
+const PREWRITE_BYTES: usize = 1 << 20;
+
 /// Path of the segment that begins at physical offset `first`.
 pub(super) fn segment_path(first: u64) -> String {
     format!("{DIRECTORY}/{first:020}")
@@ -137,14 +140,14 @@ impl<D: Disk> Segments<D> {
     }
 
     /// Makes the next segment: from the spare file if there is one of the right size, else a new one.
-    pub(super) async fn prepare_next(&self, disk: &D, bytes: u64) -> Result<(), StorageError> {
+    pub(super) async fn prepare_next(&self, disk: &D, bytes: u64, prewrite: bool) -> Result<(), StorageError> {
         if matches!(&*self.next.borrow(), Next::Ready(_) | Next::Making) {
             return Ok(());
         }
         self.next.replace(Next::Making);
         self.is_next_wanted.set(false);
         let path = segment_path(self.end());
-        match self.make_segment(disk, &path, bytes).await {
+        match self.make_segment(disk, &path, bytes, prewrite).await {
             Ok(segment) => {
                 self.next.replace(Next::Ready(segment));
                 Ok(())
@@ -158,7 +161,13 @@ impl<D: Disk> Segments<D> {
         }
     }
 
-    async fn make_segment(&self, disk: &D, path: &str, bytes: u64) -> Result<Segment<D::LogFile>, StorageError> {
+    async fn make_segment(
+        &self,
+        disk: &D,
+        path: &str,
+        bytes: u64,
+        prewrite: bool,
+    ) -> Result<Segment<D::LogFile>, StorageError> {
         if self.spare.get() == Spare::Ready {
             self.spare.set(Spare::InUse);
             let reused = reuse_spare(disk, path, bytes).await;
@@ -167,7 +176,7 @@ impl<D: Disk> Segments<D> {
                 return Ok(segment);
             }
         }
-        create_segment(disk, path, bytes).await
+        create_segment(disk, path, bytes, prewrite).await
     }
 
     /// Removes the oldest segment if it ends at or below `position` and is not the last.
@@ -223,15 +232,34 @@ async fn reuse_spare<D: Disk>(disk: &D, path: &str, bytes: u64) -> Result<Option
     Ok(Some(Segment { file: Rc::new(spare), bytes }))
 }
 
-/// Makes a segment file whose blocks are reserved, durably, before anything is appended to it.
+/// Makes a segment file whose blocks are reserved, durably, before anything is appended to it. With `prewrite` they are
+/// written too: a data sync of what is appended later then has no file system journal to wait for.
 pub(super) async fn create_segment<D: Disk>(
     disk: &D,
     path: &str,
     bytes: u64,
+    prewrite: bool,
 ) -> Result<Segment<D::LogFile>, StorageError> {
     let file = disk.create_log(path).await.map_err(StorageError::io("create", path))?;
     file.allocate(bytes).await.map_err(StorageError::io("reserve the blocks of", path))?;
+    if prewrite {
+        write_zeros(disk, &file, bytes).await.map_err(StorageError::io("write to", path))?;
+    }
     file.sync_data().await.map_err(StorageError::io("sync", path))?;
     disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
     Ok(Segment { file: Rc::new(file), bytes })
+}
+
+async fn write_zeros<D: Disk>(disk: &D, file: &D::LogFile, bytes: u64) -> io::Result<()> {
+    let mut at = 0;
+    while at < bytes {
+        let piece = PREWRITE_BYTES.min((bytes - at) as usize);
+        let mut zeros = disk.buffer(piece);
+        zeros.as_mut().fill(0);
+        if file.write_at(at, Rc::new(zeros)).await? != piece {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        at += piece as u64;
+    }
+    Ok(())
 }

@@ -54,6 +54,15 @@ impl RawClient {
         self
     }
 
+    /// Another handle of the same connection, to write from another thread.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    #[must_use]
+    pub fn second_handle(&self) -> TcpStream {
+        self.stream.try_clone().unwrap_or_else(|error| panic!("no second handle: {error}"))
+    }
+
     /// This end, as the other one logs it.
     ///
     /// # Panics

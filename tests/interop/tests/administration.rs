@@ -14,6 +14,7 @@ use protocol::body::{
     SubscriptionGroupConfig, SubscriptionGroupTable, TopicConfig, TopicConfigTable, TopicList,
 };
 use protocol::properties;
+use protocol::topic_name::TRACE_TOPIC;
 use protocol::{HeaderEncoding, RequestCode, ResponseCode};
 use tokio::runtime::Runtime;
 
@@ -41,9 +42,9 @@ impl Cluster {
         let broker = Turbopump::start(&Settings { shards: 1, ..Settings::standalone() }, &scratch);
         wait_until_registered(broker.target());
         let address = broker.target().brokers.values().next().expect("one broker").clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let options = ClientOptions { encoding, ..ClientOptions::default() };
-        let client = runtime.block_on(Client::new(&broker.target().name_servers, options)).unwrap();
+        let client = runtime.block_on(Client::new(&broker.target().name_servers, options)).expect("a client");
         Self { runtime, client, address, broker, _scratch: scratch, _turn: turn }
     }
 
@@ -53,11 +54,11 @@ impl Cluster {
                 header.field(key, *value);
             }
         });
-        self.runtime.block_on(exchange).unwrap()
+        self.runtime.block_on(exchange).expect("an answer")
     }
 
     fn done(&self, code: RequestCode, fields: &[(&str, &str)], body: &[u8]) -> Answer {
-        self.ask(code, fields, body).success().unwrap()
+        self.ask(code, fields, body).success().expect("success")
     }
 
     fn refused(&self, code: RequestCode, fields: &[(&str, &str)], body: &[u8]) -> (ResponseCode, String) {
@@ -73,7 +74,7 @@ impl Cluster {
             ..TopicConfig::default()
         };
         let admin = self.client.admin();
-        self.runtime.block_on(admin.create_topic(&self.address, &config, "")).unwrap();
+        self.runtime.block_on(admin.create_topic(&self.address, &config, "")).expect("a new topic");
         until("the route of the topic", ROUTED_WITHIN, || {
             self.runtime.block_on(admin.topic_route(TOPIC)).map(drop).map_err(|error| error.to_string())
         });
@@ -224,7 +225,7 @@ fn the_time_of_a_queue_s_first_message_is_told() {
 
 async fn send(producer: &Producer, queue: &MessageQueue, messages: usize) {
     for number in 0..messages {
-        producer.send_to(&Message::new(TOPIC, format!("body {number}")), queue).await.unwrap();
+        producer.send_to(&Message::new(TOPIC, format!("body {number}")), queue).await.expect("a send");
     }
 }
 
@@ -289,6 +290,49 @@ fn half_messages_and_timers_are_refused_and_nothing_of_them_is_stored() {
     }
     let consumer = Consumer::new(&cluster.client, "readers");
     assert_eq!(cluster.runtime.block_on(consumer.max_offset(&queue)).unwrap(), 0);
+}
+
+/// Their topic belongs to the system, and nobody creates it.
+#[test]
+fn message_traces_are_taken_like_messages() {
+    let cluster = Cluster::start("administration-traces");
+    let producer = Producer::new(&cluster.client, "_INNER_TRACE_PRODUCER");
+    let trace = Message::new(TRACE_TOPIC, "Pub\u{1}1\u{1}DefaultRegion\u{2}").keys("id-of-the-traced");
+    let sent = cluster.runtime.block_on(producer.send(&trace)).unwrap();
+    let (id, admin) = (sent.offset_msg_id.parse().unwrap(), cluster.client.admin());
+    let stored = cluster.runtime.block_on(admin.view_message_by_id(&id, None)).unwrap();
+    assert_eq!((&*stored.topic, stored.keys()), (TRACE_TOPIC, Some("id-of-the-traced")));
+}
+
+#[test]
+fn the_port_for_urgent_requests_serves_sends_and_pulls_too() {
+    let mut cluster = Cluster::start("administration-urgent");
+    cluster.create_topic();
+    let (host, port) = cluster.address.rsplit_once(':').expect("host:port");
+    cluster.address = format!("{host}:{}", port.parse::<u16>().unwrap() - 2);
+    let send = [
+        ("producerGroup", "writers"),
+        ("topic", TOPIC),
+        ("defaultTopic", "TBW102"),
+        ("defaultTopicQueueNums", "4"),
+        ("queueId", "0"),
+        ("sysFlag", "0"),
+        ("bornTimestamp", "1"),
+        ("flag", "0"),
+    ];
+    cluster.done(RequestCode::SEND_MESSAGE, &send, b"urgent");
+    let pull = [
+        ("consumerGroup", "readers"),
+        ("topic", TOPIC),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+        ("maxMsgNums", "32"),
+        ("sysFlag", "4"),
+        ("subscription", "*"),
+    ];
+    let pulled = cluster.done(RequestCode::PULL_MESSAGE, &pull, &[]);
+    assert_eq!(pulled.field::<i64>("nextBeginOffset").unwrap(), 1);
+    assert!(pulled.command.body.windows(6).any(|bytes| bytes == b"urgent"));
 }
 
 #[test]

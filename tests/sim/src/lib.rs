@@ -6,7 +6,7 @@
 
 pub mod history;
 pub mod life;
-pub mod lying_disk;
+pub mod machine;
 pub mod message;
 pub mod oracle;
 pub mod plan;

@@ -62,6 +62,8 @@ pub struct Life<D: Disk> {
     promised: Cell<Promised>,
     summary: RefCell<Summary>,
     violation: RefCell<Option<Violation>>,
+    /// Failures that reached a caller.
+    errors: Cell<u64>,
     /// Tasks that have not ended.
     running: Cell<u32>,
     flushing: Cell<bool>,
@@ -89,6 +91,7 @@ impl<D: Disk> Life<D> {
             promised: Cell::new(promised),
             summary: RefCell::default(),
             violation: RefCell::new(None),
+            errors: Cell::new(0),
             running: Cell::new(0),
             flushing: Cell::new(false),
             preparing: Cell::new(false),
@@ -106,6 +109,11 @@ impl<D: Disk> Life<D> {
     /// What it did.
     pub fn summary(&self) -> Summary {
         self.summary.borrow().clone()
+    }
+
+    /// Failures that reached a caller.
+    pub fn errors(&self) -> u64 {
+        self.errors.get()
     }
 
     /// What was found wrong.
@@ -139,6 +147,7 @@ impl<D: Disk> Life<D> {
 
     /// An error is fine only if something was made to fail.
     fn tolerate(&self, error: &StorageError) {
+        self.errors.set(self.errors.get() + 1);
         self.note(require(self.may_fail, || format!("nothing failed, and yet: {error}")));
     }
 
@@ -228,7 +237,7 @@ impl<D: Disk> Life<D> {
         self.spawn(Some(|life| &life.checkpointing), async move {
             let state = life.history.borrow().controls().encode();
             // The checkpoint seals the log in the same turn, before its first await.
-            match life.store.checkpoint(state).await {
+            match life.store.checkpoint(state, || life.note_progress()).await {
                 Ok(()) => life.summary.borrow_mut().checkpoints += 1,
                 Err(error) => life.tolerate(&error),
             }
@@ -244,9 +253,12 @@ impl<D: Disk> Life<D> {
                 let mut history = life.history.borrow_mut();
                 history.removable = history.removable.max(position);
             }
-            match life.store.remove_oldest_segment_below(position).await {
-                Ok(removed) => life.summary.borrow_mut().segments_removed += u64::from(removed),
-                Err(error) => life.tolerate(&error),
+            loop {
+                match life.store.remove_oldest_segment_below(position).await {
+                    Ok(true) => life.summary.borrow_mut().segments_removed += 1,
+                    Ok(false) => return,
+                    Err(error) => return life.tolerate(&error),
+                }
             }
         });
     }
@@ -285,7 +297,11 @@ impl<D: Disk> Life<D> {
         let read = oracle::read_message(&self.store, queue, at, &expected).await;
         match read {
             Ok(checked) => checked,
-            Err(_) if self.may_fail || is_gone() => Ok(()),
+            Err(error) if self.may_fail => {
+                self.tolerate(&error);
+                Ok(())
+            }
+            Err(_) if is_gone() => Ok(()),
             Err(error) => Err(Violation(format!("queue {name:?} at {at} cannot be read: {error}"))),
         }
     }
@@ -406,18 +422,14 @@ impl<D: Disk> Life<D> {
     }
 
     /// Deletes a topic as a broker would: the record first, then queues and files.
-    async fn delete_topic(self: &Rc<Self>) {
+    fn delete_topic(&self) {
         let topic = self.below(TOPICS.len() as u64) as usize;
         let record = self.history.borrow().next_control(&[DELETE_TOPIC, topic as u8]);
         if self.append_control(record).is_err() {
             return;
         }
-        // Within an entry, messages are replayed before control records: what comes next must not join this entry.
-        self.seal();
         self.summary.borrow_mut().topics_deleted += 1;
-        if let Err(error) = self.store.remove_topic(TOPICS[topic]).await {
-            self.tolerate(&error);
-        }
+        self.store.remove_topic(TOPICS[topic]);
         self.note_progress();
     }
 
@@ -431,11 +443,17 @@ impl<D: Disk> Life<D> {
                     }
                 }
             }
-            60..68 => self.start_checkpoint(),
+            60..68 => {
+                self.start_checkpoint();
+                // Half of them run beside what comes next.
+                while self.checkpointing.get() && self.chance(0.995) && !self.has_ended() {
+                    yield_now().await;
+                }
+            }
             68..75 => self.start_retention(),
             75..80 => self.start_sync(),
-            96..98 if self.deletes_topics => self.delete_topic().await,
-            80..99 => self.start_read(),
+            80..82 if self.deletes_topics => self.delete_topic(),
+            80..97 => self.start_read(),
             _ => *self.ring_snapshot.borrow_mut() = self.ring.as_ref().map(SimRing::snapshot),
         }
         if self.chance(0.9) {

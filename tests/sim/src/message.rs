@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 
-use protocol::record::RecordFields;
+use protocol::record::{RecordFields, body_length_at};
+use protocol::sys_flag::MessageSysFlag;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -49,6 +50,12 @@ impl Message {
         let body_start = rng.random_range(0..=POOL_BYTES - body_bytes);
         let properties = format!("KEYS\u{1}{number}\u{2}TAGS\u{1}tag{}\u{2}", number % 7).into_bytes();
         Self { queue, number, body_start, body_bytes, properties, v6: rng.random_bool(0.1) }
+    }
+
+    /// Where the body begins in its record.
+    pub fn body_at(&self) -> usize {
+        let host_bits = if self.v6 { MessageSysFlag::BORN_HOST_V6 } else { 0 };
+        body_length_at(host_bits) + 4
     }
 
     /// What is given to the store; the offsets are for it to fill in.

@@ -227,8 +227,10 @@ fn draw_failing(rng: &mut StdRng) -> Failing {
         0 => Failing::Chance(Box::new(Faults::none().with_all(Fault::Eio, 0.01).with_all(Fault::Enospc, 0.01))),
         1 => Failing::Chance(Box::new(Faults::none().with(CallKind::Write, Fault::Short, 0.2))),
         2 => {
-            let kind = CallKind::ALL[rng.random_range(0..CallKind::COUNT)];
-            Failing::Chance(Box::new(Faults::none().with(kind, Fault::Eio, 0.3).with(kind, Fault::Enospc, 0.3)))
+            let kinds = (0..rng.random_range(1..4)).map(|_| CallKind::ALL[rng.random_range(0..CallKind::COUNT)]);
+            let faults = kinds
+                .fold(Faults::none(), |faults, kind| faults.with(kind, Fault::Eio, 0.3).with(kind, Fault::Enospc, 0.3));
+            Failing::Chance(Box::new(faults))
         }
         3 => Failing::Exact(Injection::any(rng.random_range(1..CALLS_OF_LIFE), draw_fault(rng))),
         4 => Failing::Exact(Injection::any(rng.random_range(1..CALLS_OF_LIFE), draw_fault(rng)).lasting()),

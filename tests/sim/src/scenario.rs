@@ -10,25 +10,24 @@ use storage::checkpoint;
 use storage::commit_log::{FlushMode, LogId};
 use storage::consume_queue;
 use storage::file::Disk;
-use storage::file::sim::{CallKind, Executor, Fault, SimDisk, SimRing, salted};
-use storage::ring::Ring;
+use storage::file::sim::{CallKind, Counts, Executor, Fault, SimDisk, SimRing, salted};
 use storage::store::{MessageStore, StoreRecovery};
 
 use crate::history::History;
 use crate::life::{Circumstances, Life, Promised};
+use crate::machine::{Honest, Machine};
 use crate::plan::{Crash, CrashPoint, Failing, LifePlan, Loss, Plan, RecoveryTrouble, RingFound};
 use crate::replay::ReplayedControls;
 use crate::summary::Summary;
-use crate::{Violation, oracle};
+use crate::{Violation, oracle, require};
 
 /// Of the run that fills foreign rings.
 const FOREIGN_SEED: u64 = 1;
 
 /// A run under way.
-pub struct Scenario<F> {
+pub struct Scenario<M> {
     plan: Plan,
-    /// What the store is given as its disk.
-    make_disk: F,
+    machine: M,
     sim: SimDisk,
     ring: Option<SimRing>,
     ring_is_good: bool,
@@ -49,25 +48,28 @@ struct Opened<D: Disk> {
     replayed: ReplayedControls,
 }
 
+type OpenResult<D> = Result<Opened<D>, StorageError>;
+type OpenedOn<D> = (Opened<D>, Executor);
+
 /// Runs the plan of a seed on a plain simulated disk.
 /// # Errors
 /// The first promise that did not hold.
 pub fn run_seed(seed: u64) -> Result<Summary, Violation> {
-    run_plan(Plan::draw(seed), |disk| disk)
+    run_plan(Plan::draw(seed), Honest)
 }
 
-/// Runs a plan; the store sees the disk that `make_disk` makes of the simulated one.
+/// Runs a plan on a machine.
 /// # Errors
 /// The first promise that did not hold.
-pub fn run_plan<D: Disk>(plan: Plan, make_disk: impl Fn(SimDisk) -> D) -> Result<Summary, Violation> {
-    let mut scenario = Scenario::new(plan, make_disk);
+pub fn run_plan<M: Machine>(plan: Plan, machine: M) -> Result<Summary, Violation> {
+    let mut scenario = Scenario::new(plan, machine);
     scenario.run()?;
     Ok(scenario.finish())
 }
 
-impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
+impl<M: Machine> Scenario<M> {
     /// An empty disk.
-    pub fn new(plan: Plan, make_disk: F) -> Self {
+    pub fn new(plan: Plan, machine: M) -> Self {
         let sim = SimDisk::new(plan.seed);
         sim.set_delay_max(plan.delay_max);
         sim.set_capacity(plan.capacity);
@@ -80,7 +82,7 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         let rng = StdRng::seed_from_u64(salted(plan.seed, "scenario"));
         Self {
             plan,
-            make_disk,
+            machine,
             sim,
             ring,
             ring_is_good: true,
@@ -99,6 +101,21 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         &self.sim
     }
 
+    /// The store's id.
+    pub fn log_id(&self) -> LogId {
+        self.plan.log_id
+    }
+
+    /// The id to open the store with from now on.
+    pub fn set_log_id(&mut self, id: LogId) {
+        self.plan.log_id = id;
+    }
+
+    /// How far the last process's promises went.
+    pub fn promised(&self) -> Promised {
+        self.promised
+    }
+
     /// What the store must still know.
     pub fn history(&self) -> &Rc<RefCell<History>> {
         &self.history
@@ -113,11 +130,37 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
     /// # Errors
     /// The first promise that did not hold.
     pub fn run(&mut self) -> Result<(), Violation> {
-        for life in self.plan.lives.clone() {
-            self.run_life(&life)?;
-        }
+        self.run_lives()?;
         let calm = LifePlan::calm(0, Crash::Kill);
         self.open_and_verify(&calm).map(drop)
+    }
+
+    /// Runs all lives; the last one has ended in its crash.
+    /// # Errors
+    /// The first promise that did not hold.
+    pub fn run_lives(&mut self) -> Result<(), Violation> {
+        let lives = self.plan.lives.clone();
+        lives.iter().try_for_each(|life| self.run_life(life))
+    }
+
+    /// Opens the store and hands it to `look`.
+    /// # Errors
+    /// What opening answers.
+    pub fn open_and<T: 'static>(
+        &mut self,
+        look: impl AsyncFnOnce(MessageStore<M::Disk>) -> T + 'static,
+    ) -> Result<T, StorageError> {
+        let (opened, executor) = self.open();
+        let Opened { store, .. } = opened.expect("opening ends")?;
+        Ok(executor.block_on(look(store)).expect("reading ends"))
+    }
+
+    /// Opens the store, of whose log everything below `promised` must be there, and compares it with the history.
+    /// # Errors
+    /// What does not hold.
+    pub fn open_and_compare(&mut self, promised: u64) -> Result<(), Violation> {
+        self.promised = Promised { acknowledged: promised, written: promised, stable: promised };
+        self.open_and_verify(&LifePlan::calm(0, Crash::Kill)).map(drop)
     }
 
     fn run_life(&mut self, plan: &LifePlan) -> Result<(), Violation> {
@@ -143,7 +186,7 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
             (CrashPoint::RingWrite(nth), Some(ring)) => ring.die_in_write(nth, &self.sim),
             (CrashPoint::RingWrite(_), None) | (CrashPoint::Quiet, _) => {}
         }
-        let syncs_failed = self.failed_syncs();
+        let (syncs_failed, faults) = (self.failed_syncs(), self.sim.counts());
         let task = executor.spawn(life.clone().run(plan.steps));
         executor.run(|| task.is_done() || life.is_stopped() || life.violation().is_some());
         if let Some(violation) = life.violation() {
@@ -151,6 +194,9 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         }
         if !task.is_done() && !life.is_stopped() {
             return Err(Violation("every task of the store waits, and none can go on".to_owned()));
+        }
+        if task.is_done() && matches!(plan.failing, Failing::Exact(_)) {
+            self.require_surfaced(&faults, life.errors())?;
         }
         self.promised = life.promised();
         self.sync_failed = self.failed_syncs() > syncs_failed;
@@ -184,6 +230,18 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
             }
         };
         self.summary.losses += u64::from(lost.is_ok());
+    }
+
+    /// A call that failed must have made something fail that the store was asked to do.
+    fn require_surfaced(&self, before: &Counts, errors: u64) -> Result<(), Violation> {
+        let now = self.sim.counts();
+        // The old file is removed instead where its renaming fails.
+        for kind in CallKind::ALL.into_iter().filter(|kind| *kind != CallKind::Rename) {
+            let failed = |counts: &Counts| counts.faults(kind, Fault::Eio) + counts.faults(kind, Fault::Enospc);
+            let surfaced = failed(&now) == failed(before) || errors > 0;
+            require(surfaced, || format!("a {kind} failed and nobody was told"))?;
+        }
+        Ok(())
     }
 
     fn failed_syncs(&self) -> u64 {
@@ -233,7 +291,7 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         }
     }
 
-    fn open_and_verify(&mut self, plan: &LifePlan) -> Result<(MessageStore<D>, Executor), Violation> {
+    fn open_and_verify(&mut self, plan: &LifePlan) -> Result<(MessageStore<M::Disk>, Executor), Violation> {
         for trouble in &plan.recovery {
             if let Some((opened, executor)) = self.open_in_trouble(trouble, plan.ring)? {
                 return self.accept(opened, executor);
@@ -263,7 +321,7 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         &mut self,
         trouble: &RecoveryTrouble,
         found: RingFound,
-    ) -> Result<Option<(Opened<D>, Executor)>, Violation> {
+    ) -> Result<Option<OpenedOn<M::Disk>>, Violation> {
         let syncs_failed = self.failed_syncs();
         match trouble {
             RecoveryTrouble::None => return Ok(None),
@@ -300,10 +358,10 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
     }
 
     /// Opens the store. `None` if that does not end: the disk has stopped.
-    fn open(&mut self) -> (Option<Result<Opened<D>, StorageError>>, Executor) {
+    fn open(&mut self) -> (Option<OpenResult<M::Disk>>, Executor) {
         let executor = Executor::new(self.rng.random());
-        let disk = (self.make_disk)(self.sim.clone());
-        let ring = self.ring.clone().map(|ring| Box::new(ring) as Box<dyn Ring>);
+        let disk = self.machine.disk(self.sim.clone());
+        let ring = self.ring.clone().map(|ring| self.machine.ring(ring));
         let (log_id, options) = (self.plan.log_id, self.plan.options);
         let opened = executor.block_on(async move {
             let mut replayed = ReplayedControls::default();
@@ -313,7 +371,11 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
         (opened, executor)
     }
 
-    fn accept(&mut self, opened: Opened<D>, executor: Executor) -> Result<(MessageStore<D>, Executor), Violation> {
+    fn accept(
+        &mut self,
+        opened: Opened<M::Disk>,
+        executor: Executor,
+    ) -> Result<(MessageStore<M::Disk>, Executor), Violation> {
         let Opened { store, recovery, replayed } = opened;
         if self.trace {
             eprintln!("opened: {recovery:?}");
@@ -345,7 +407,7 @@ impl<D: Disk, F: Fn(SimDisk) -> D> Scenario<F> {
 /// A ring that another store has filled.
 fn foreign_ring(bytes: usize) -> Vec<u8> {
     let calm = Plan::calm(FOREIGN_SEED, FlushMode::Async, 1);
-    let mut other = Scenario::new(Plan { ring_bytes: Some(bytes), log_id: LogId(0xF0E), ..calm }, |disk| disk);
+    let mut other = Scenario::new(Plan { ring_bytes: Some(bytes), log_id: LogId(0xF0E), ..calm }, Honest);
     let ran = other.run();
     assert_eq!(ran, Ok(()), "a calm run");
     other.ring.map(|ring| ring.snapshot()).unwrap_or_default()

@@ -6,26 +6,26 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::Violation;
 use crate::summary::Summary;
 
-/// Seeds of a default run.
-const SEEDS: u64 = 10_000;
+/// Seeds of a default run. A build without optimization takes some twenty times as long.
+const SEEDS: u64 = if cfg!(debug_assertions) { 1_000 } else { 20_000 };
 
 fn number_from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
-/// Runs `SEED=n` alone; else `SIM_SEEDS` seeds, by default [`SEEDS`] divided by `share`, for at most `SIM_SECONDS`.
-/// The seeds are fresh each time; a failing one is printed with the command that runs it again.
+/// Runs `SEED=n` alone; else `SIM_SEEDS` seeds, or as many as `SIM_SECONDS` leave time for, by default [`SEEDS`]. The seeds are fresh each time; a failing one is printed with the command that runs it again.
 /// # Panics
 /// If a seed fails.
-pub fn run_seeds(test: &str, share: u64, run: impl Fn(u64) -> Result<Summary, Violation>) {
+pub fn run_seeds(test: &str, run: impl Fn(u64) -> Result<Summary, Violation>) {
     let mut total = Summary::default();
     if let Some(seed) = number_from_env("SEED") {
         total.add(&run_one(test, seed, &run));
         return report(test, &total, Duration::ZERO);
     }
-    let count = number_from_env("SIM_SEEDS").unwrap_or(SEEDS / share);
-    let time_max = number_from_env("SIM_SECONDS").map_or(Duration::MAX, Duration::from_secs);
+    let seconds = number_from_env("SIM_SECONDS");
+    let count = number_from_env("SIM_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX >> 16 } else { SEEDS });
+    let time_max = seconds.map_or(Duration::MAX, Duration::from_secs);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let base = now.as_nanos() as u64 & 0xFFFF_FFFF_FFFF;
     let start = Instant::now();
@@ -47,7 +47,7 @@ fn run_one(test: &str, seed: u64, run: &impl Fn(u64) -> Result<Summary, Violatio
 }
 
 /// Prints past the capture of test output, so that a passing run shows what it did.
-fn report(test: &str, total: &Summary, took: Duration) {
+pub fn report(test: &str, total: &Summary, took: Duration) {
     let _ = writeln!(std::io::stderr(), "{test}, {:.1} s: {total}", took.as_secs_f64());
 }
 

@@ -5,5 +5,13 @@ use sim::seeds::run_seeds;
 
 #[test]
 fn acknowledged_messages_survive_crashes_and_faults() {
-    run_seeds("acknowledged_messages_survive_crashes_and_faults", 1, run_seed);
+    run_seeds("acknowledged_messages_survive_crashes_and_faults", run_seed);
+}
+
+#[test]
+fn a_seed_replays_exactly() {
+    for seed in 0..60 {
+        let run = || run_seed(seed).map(|summary| format!("{summary:?}"));
+        assert_eq!(run(), run(), "seed={seed}");
+    }
 }
