@@ -135,8 +135,18 @@ async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<(MessageStore<D
     let levels = config.topics.delay_levels.clone();
     let mut replay = TableReplay::new(topic_options(config, &start.identity), groups, levels, env.now_ms());
     let left = left_ring(start);
+    let has_ring = left.is_some();
     let (store, recovery) = MessageStore::open(disk, start.log_id, options, left, &mut replay).await?;
     say_what_was_found(&start.identity.broker_name, &recovery);
+    // A process that ends in order makes a checkpoint of all it had, so something to read behind one means that it did not.
+    let was_killed = recovery.log.entries > 0;
+    if was_killed && !has_ring && flush == FlushMode::Async && config.store.ring_bytes > 0 {
+        let shard = &start.identity.broker_name;
+        tracing::warn!(
+            shard,
+            "the process before did not end in order and left no ring: what it acknowledged and had not written is lost"
+        );
+    }
     store.log().replace_ring(new_ring(start, flush));
     Ok((store, replay))
 }
@@ -165,7 +175,7 @@ fn left_ring(start: &ShardStart) -> Option<Box<dyn Ring>> {
         }
         Ok(None) => None,
         Err(error) => {
-            tracing::warn!(shard = start.identity.broker_name, %error, "the ring of an earlier process cannot be read");
+            tracing::warn!(shard = start.identity.broker_name, %error, "the ring of the process before was not used");
             None
         }
     }

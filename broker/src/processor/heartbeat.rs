@@ -22,7 +22,7 @@ use crate::shard::Shard;
 /// A client of a thousand topics stays far below this.
 const HEARTBEAT_BYTES_MAX: usize = 1 << 20;
 /// Groups of one client process; each new one is a record in the log.
-const HEARTBEAT_GROUPS_MAX: usize = 256;
+const HEARTBEAT_GROUPS_MAX: usize = 2048;
 
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let failed = |remark: String| Halt::refuse(ResponseCode::SYSTEM_ERROR, remark);

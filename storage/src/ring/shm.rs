@@ -29,6 +29,12 @@ pub enum RingError {
         /// The folder.
         folder: String,
     },
+    /// What lies in the ring's place is another store's, or cut short, or damaged at its start.
+    #[error("{path} is no whole ring of this store")]
+    NotWhole {
+        /// The file.
+        path: String,
+    },
     /// The memory cannot be had.
     #[error("{op} {path} ({bytes} bytes) failed: {source}")]
     Io {
@@ -51,9 +57,9 @@ pub struct ShmRing {
 }
 
 impl ShmRing {
-    /// Maps the ring that an earlier process of the log `id` left in `folder`; `None` if it left none that is whole.
+    /// Maps the ring that an earlier process of the log `id` left in `folder`; `None` if it left none.
     /// # Errors
-    /// One is there and cannot be mapped.
+    /// Something is there and is no whole ring of this log, or cannot be mapped.
     pub fn open_left(folder: &Path, id: LogId) -> Result<Option<Self>, RingError> {
         let path = ring_path(folder, id);
         let failed = |op, bytes| {
@@ -67,7 +73,7 @@ impl ShmRing {
         };
         match left_capacity(&file, id).map_err(failed("reading", 0))? {
             Some(capacity) => Self::map(&file, path.clone(), capacity).map(Some),
-            None => Ok(None),
+            None => Err(RingError::NotWhole { path: path.display().to_string() }),
         }
     }
 
@@ -219,10 +225,11 @@ mod tests {
         drop(ring);
         let foreign = folder.path().join("turbopump-0000000000000006");
         std::fs::rename(path, &foreign).unwrap();
-        assert!(ShmRing::open_left(folder.path(), LogId(6)).unwrap().is_none());
+        let is_refused = || matches!(ShmRing::open_left(folder.path(), LogId(6)), Err(RingError::NotWhole { .. }));
+        assert!(is_refused());
         ShmRing::create(folder.path(), LogId(6), 8192).unwrap();
         OpenOptions::new().write(true).open(&foreign).unwrap().set_len(6000).unwrap();
-        assert!(ShmRing::open_left(folder.path(), LogId(6)).unwrap().is_none());
+        assert!(is_refused());
     }
 
     #[test]

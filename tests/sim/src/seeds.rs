@@ -14,7 +14,8 @@ fn number_from_env(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
-/// Runs `SEED=n` alone; else `SIM_SEEDS` seeds, or as many as `SIM_SECONDS` leave time for, by default [`SEEDS`]. The seeds are fresh each time; a failing one is printed with the command that runs it again.
+/// Runs `SEED=n` alone; else `SIM_SEEDS` seeds, or as many as `SIM_SECONDS` leave time for, by default [`SEEDS`]. The
+/// seeds are fresh each time; a failing one is printed with the command that runs it again.
 /// # Panics
 /// If a seed fails.
 pub fn run_seeds(test: &str, run: impl Fn(u64) -> Result<Summary, Violation>) {
