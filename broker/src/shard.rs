@@ -46,6 +46,8 @@ pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
 const REGISTRATION_PAUSE_MS: i64 = 100;
 /// Reads of old messages that one shard has under way; further ones are answered busy.
 const READS_MAX: usize = 4096;
+/// What a read takes that answers a number: see [`Shard::spawn_read`].
+pub(crate) const SMALL_READ_BYTES: usize = 16 << 10;
 
 /// One shard. Holding an `Rc` of it makes sharing it between threads a compile error.
 pub struct Shard<E: Env> {
@@ -285,10 +287,16 @@ impl<E: Env> Shard<E> {
         });
     }
 
-    /// Runs a request's `task` that may read from disk, after requests that do not.
+    /// Runs a request's `task` that may read from disk, after requests that do not. `bytes` is what it reads or answers,
+    /// about; a connection that has too much of that under way or unread is read no further.
     /// # Errors
     /// [`READS_MAX`] are under way: the request is answered busy.
-    pub(crate) fn spawn_read(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) -> Result<(), Halt> {
+    pub(crate) fn spawn_read(
+        self: &Rc<Self>,
+        ticket: Ticket,
+        bytes: usize,
+        task: impl Future<Output = ()> + 'static,
+    ) -> Result<(), Halt> {
         let reads = self.reads.get();
         if reads >= READS_MAX {
             let remark = format!("[OVERLOAD]{reads} reads of old messages are under way, try again");
@@ -296,8 +304,10 @@ impl<E: Env> Shard<E> {
         }
         self.reads.set(reads + 1);
         let shard = self.clone();
+        let expected = self.outbox.expect(ticket.connection, bytes);
         self.env.spawn_background(async move {
             task.await;
+            drop(expected);
             shard.reads.set(shard.reads.get() - 1);
         });
         Ok(())

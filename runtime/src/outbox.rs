@@ -16,7 +16,8 @@ pub const CONNECTION_BYTES_MAX: usize = 4 << 20;
 pub const SHARD_BYTES_MAX: usize = 128 << 20;
 /// See [`SHARD_BYTES_MAX`].
 pub const CROWDED_CONNECTION_BYTES_MAX: usize = 64 << 10;
-/// With more than this queued over all connections, every connection is congested.
+/// With more than this queued over all connections, each that has anything to read is congested. One that has read all
+/// is not: else those that never read would keep the others from being served.
 const FULL_BYTES: usize = 2 * SHARD_BYTES_MAX;
 /// An owned piece that has grown to this gets a successor, so that a half-sent piece is not moved around.
 const PIECE_BYTES: usize = 256 << 10;
@@ -45,6 +46,8 @@ struct Queue {
     /// Bytes of the first piece that are sent.
     sent: usize,
     bytes: usize,
+    /// Bytes that answers under way will add, see [`Outbox::expect`].
+    expected: usize,
     is_dirty: bool,
 }
 
@@ -57,6 +60,25 @@ struct State {
     resume_stalled: bool,
     waker: Option<Waker>,
     spare: Vec<Vec<u8>>,
+}
+
+/// Bytes that an answer under way will add to a connection's queue: they count like queued ones until this is dropped.
+pub struct ExpectedBytes {
+    outbox: Outbox,
+    to: ConnectionId,
+    bytes: usize,
+}
+
+impl Drop for ExpectedBytes {
+    fn drop(&mut self) {
+        let mut state = self.outbox.0.borrow_mut();
+        let state = &mut *state;
+        let Some(queue) = find(&mut state.queues, self.to) else { return };
+        queue.expected -= self.bytes;
+        // The connection may have waited for nothing else.
+        state.resume_stalled = true;
+        wake(&mut state.waker);
+    }
 }
 
 /// Answers of one shard, per connection. A cheap handle: clones share the queues.
@@ -102,11 +124,28 @@ impl Outbox {
         find(&mut self.0.borrow_mut().queues, to).map_or(0, |queue| queue.bytes)
     }
 
-    /// Whether a connection has so much to read that no more of its requests should be taken.
+    /// Announces an answer of about `bytes` that is made by and by. Without this, a client could have any number of them
+    /// under way before it has read the first.
+    pub fn expect(&self, to: ConnectionId, bytes: usize) -> ExpectedBytes {
+        if let Some(queue) = find(&mut self.0.borrow_mut().queues, to) {
+            queue.expected += bytes;
+        }
+        ExpectedBytes { outbox: self.clone(), to, bytes }
+    }
+
+    /// Whether a connection has so much to read, now or soon, that no more of its requests should be taken.
     pub fn is_congested(&self, to: ConnectionId) -> bool {
-        let mut state = self.0.borrow_mut();
-        let limit = if state.bytes > SHARD_BYTES_MAX { CROWDED_CONNECTION_BYTES_MAX } else { CONNECTION_BYTES_MAX };
-        state.bytes > FULL_BYTES || find(&mut state.queues, to).is_some_and(|queue| queue.bytes > limit)
+        self.0.borrow_mut().is_over_limit(to, |queue| queue.bytes + queue.expected)
+    }
+
+    /// Whether a connection has so much to read that nothing large should be added.
+    pub fn is_unread(&self, to: ConnectionId) -> bool {
+        self.0.borrow_mut().is_over_limit(to, |queue| queue.bytes)
+    }
+
+    /// Whether the answers of all connections together take more than they should for long.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.0.borrow().bytes > SHARD_BYTES_MAX
     }
 
     /// Closes a connection at the end of the sweep.
@@ -135,7 +174,8 @@ impl Outbox {
             state.queues.resize_with(slot + 1, || None);
         }
         assert!(state.queues[slot].is_none());
-        state.queues[slot] = Some(Queue { id, pieces: VecDeque::new(), sent: 0, bytes: 0, is_dirty: false });
+        let queue = Queue { id, pieces: VecDeque::new(), sent: 0, bytes: 0, expected: 0, is_dirty: false };
+        state.queues[slot] = Some(queue);
     }
 
     pub(crate) fn remove(&self, id: ConnectionId) {
@@ -217,6 +257,15 @@ impl Outbox {
 }
 
 impl State {
+    fn is_over_limit(&mut self, to: ConnectionId, bytes: impl FnOnce(&Queue) -> usize) -> bool {
+        let limit = match self.bytes {
+            FULL_BYTES.. => 0,
+            SHARD_BYTES_MAX.. => CROWDED_CONNECTION_BYTES_MAX,
+            _ => CONNECTION_BYTES_MAX,
+        };
+        find(&mut self.queues, to).is_some_and(|queue| bytes(queue) > limit)
+    }
+
     fn is_due(&self) -> bool {
         !self.dirty.is_empty() || !self.closing.is_empty() || self.resume_stalled
     }
@@ -314,5 +363,34 @@ mod tests {
         assert!(!outbox.is_congested(id));
         outbox.with_buffer(id, |buffer| buffer.push(0));
         assert!(outbox.is_congested(id));
+    }
+
+    #[test]
+    fn an_answer_under_way_counts_until_it_is_there_or_given_up() {
+        let outbox = Outbox::default();
+        let id = ConnectionId::new(0, 1);
+        outbox.add(id);
+        let first = outbox.expect(id, CONNECTION_BYTES_MAX);
+        assert!(!outbox.is_congested(id));
+        let second = outbox.expect(id, 1);
+        assert!(outbox.is_congested(id) && !outbox.is_unread(id));
+        drop(second);
+        assert!(outbox.take_resume_stalled() && !outbox.is_congested(id));
+        outbox.remove(id);
+        drop(first);
+    }
+
+    #[test]
+    fn a_connection_that_has_read_all_is_served_although_others_read_nothing() {
+        let outbox = Outbox::default();
+        let ids: Vec<_> = (0..100).map(|slot| ConnectionId::new(slot, 1)).collect();
+        ids.iter().for_each(|id| outbox.add(*id));
+        let memory: Rc<dyn AsRef<[u8]>> = Rc::new(vec![0; CONNECTION_BYTES_MAX]);
+        for id in &ids[2..] {
+            outbox.share(*id, memory.clone(), 0..CONNECTION_BYTES_MAX);
+        }
+        outbox.with_buffer(ids[1], |buffer| buffer.push(0));
+        assert!(outbox.is_congested(ids[2]) && outbox.is_congested(ids[1]));
+        assert!(!outbox.is_congested(ids[0]));
     }
 }

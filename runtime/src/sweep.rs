@@ -36,6 +36,8 @@ const ACCEPT_MAX: usize = 64;
 const IDLE_SWEEPS: u32 = 2;
 /// How often idle connections are looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// While unread answers take too much memory, a connection that reads none of its own for this long is closed.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// At the end, answers that are due get this long to be sent.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
@@ -379,6 +381,11 @@ impl<S: Service> Server<S> {
 
     fn resume_stalled(&mut self) {
         for id in std::mem::take(&mut self.stalled) {
+            // To look at its frames would copy them.
+            if self.outbox.is_congested(id) {
+                self.stalled.push(id);
+                continue;
+            }
             let slot = id.slot();
             let Some(mut connection) = self.connections[slot].take_if(|connection| connection.peer.id == id) else {
                 continue;
@@ -467,10 +474,18 @@ impl<S: Service> Server<S> {
     fn close_idle(&mut self, now: Instant) {
         let timeout = self.options.idle_timeout;
         for slot in 0..self.connections.len() {
-            let idle = |connection: &Connection| now.duration_since(connection.last_active) >= timeout;
-            if self.connections[slot].as_ref().is_some_and(idle) {
-                let reason = CloseReason(format!("no traffic for {} s", timeout.as_secs()).into());
-                self.close(slot, Some(&reason));
+            let Some(connection) = &self.connections[slot] else { continue };
+            let silent = now.duration_since(connection.last_active);
+            let queued = self.outbox.queued_bytes(connection.peer.id);
+            if silent >= timeout {
+                let reason = format!("no traffic for {} s", timeout.as_secs());
+                self.close(slot, Some(&CloseReason(reason.into())));
+            } else if queued > 0 && silent >= UNREAD_TIMEOUT && self.outbox.is_crowded() {
+                let reason = format!(
+                    "it reads none of its {queued} bytes of answers for {} s, and those of all take too much memory",
+                    silent.as_secs()
+                );
+                self.close(slot, Some(&CloseReason(reason.into())));
             }
         }
     }

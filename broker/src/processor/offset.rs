@@ -9,7 +9,7 @@ use storage::consume_queue::QueueIndex;
 
 use crate::env::Env;
 use crate::request::{Halt, Request};
-use crate::shard::Shard;
+use crate::shard::{SMALL_READ_BYTES, Shard};
 
 /// GET_MAX_OFFSET (30): the queue offset that the next message gets.
 pub(crate) fn max<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
@@ -46,7 +46,7 @@ pub(crate) fn search<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     let upper = request.header.get("boundaryType").is_some_and(|kind| kind.eq_ignore_ascii_case("UPPER"));
     let (shard, ticket) = (shard.clone(), request.ticket());
     let task_shard = shard.clone();
-    shard.spawn_read(async move {
+    shard.spawn_read(ticket, SMALL_READ_BYTES, async move {
         let found = match queue {
             Some(queue) => search_offset(&task_shard, queue, first..end, timestamp, upper).await,
             None => Ok(0),
@@ -97,7 +97,7 @@ async fn store_timestamp<E: Env>(shard: &Shard<E>, queue: QueueIndex, at: u64) -
 pub(crate) fn earliest_store_time<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let (queue, (first, end)) = range(shard, request)?;
     let (task_shard, ticket) = (shard.clone(), request.ticket());
-    shard.spawn_read(async move {
+    shard.spawn_read(ticket, SMALL_READ_BYTES, async move {
         let found = match queue {
             Some(queue) if first < end => store_timestamp(&task_shard, queue, first).await,
             _ => Ok(-1),

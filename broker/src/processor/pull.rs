@@ -20,6 +20,8 @@ use crate::topic_table::perm;
 
 /// Bytes of ConsumeQueue units one request looks through at least, as the reference.
 const EXAMINED_BYTES_MIN: u64 = 16_000;
+/// What one read from disk brings into memory at least, however little of it is asked for.
+const COLD_READ_BYTES: usize = 256 << 10;
 /// Longest time a pull may ask to be held.
 const SUSPEND_MS_MAX: i64 = 600_000;
 
@@ -174,7 +176,9 @@ fn execute<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
         Some(found) => job.answer_found(shard, &found),
         None => {
             let (task_shard, ticket) = (shard.clone(), job.ticket);
-            if let Err(Halt::Refuse(busy)) = shard.spawn_read(async move { pull_cold(&task_shard, job).await }) {
+            let bytes = COLD_READ_BYTES.max(shard.config.pulls.from_disk.bytes_max as usize);
+            let read = async move { pull_cold(&task_shard, job).await };
+            if let Err(Halt::Refuse(busy)) = shard.spawn_read(ticket, bytes, read) {
                 ticket.refuse(&shard.outbox, &busy);
             }
         }
@@ -296,12 +300,12 @@ impl PullJob {
     /// A consumer that has much to read still is told that there is nothing new, and asks again when it has read: one
     /// message may wake thousands of held pulls, whose answers would otherwise fill the memory in one turn.
     fn is_unread<E: Env>(&self, shard: &Shard<E>) -> bool {
-        let is_congested = shard.outbox.is_congested(self.ticket.connection);
-        if is_congested {
+        let is_unread = shard.outbox.is_unread(self.ticket.connection);
+        if is_unread {
             let (code, remark, next_offset) = (ResponseCode::PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", self.offset);
             self.answer_empty(shard, &Outcome { code, remark, next_offset });
         }
-        is_congested
+        is_unread
     }
 
     fn answer_bytes<E: Env>(&self, shard: &Shard<E>, found: &Found, bodies: &[u8]) {

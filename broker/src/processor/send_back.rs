@@ -51,7 +51,8 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let group = group.to_owned();
     let send_back = SendBack { group, physical_offset, delay_level, reconsume_times_max, retry_queue_nums };
     let (task_shard, ticket) = (shard.clone(), request.ticket());
-    shard.spawn_read(async move {
+    let bytes = shard.config.sends.body_bytes_max as usize;
+    shard.spawn_read(ticket, bytes, async move {
         match store_copy(&task_shard, &send_back).await {
             Ok(()) => task_shard.succeed_when_safe(ticket),
             Err(refusal) => ticket.refuse(&task_shard.outbox, &refusal),

@@ -10,7 +10,7 @@ use protocol::record::decode_record;
 use crate::attribute_changes::AttributeChanges;
 use crate::env::Env;
 use crate::request::{Halt, Request};
-use crate::shard::Shard;
+use crate::shard::{SMALL_READ_BYTES, Shard};
 use crate::topic_table::TopicError;
 
 fn refused(error: &TopicError) -> Halt {
@@ -120,7 +120,7 @@ pub(crate) fn stats<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
         config.read_queue_nums.max(config.write_queue_nums)
     };
     let (task_shard, ticket) = (shard.clone(), request.ticket());
-    shard.spawn_read(async move {
+    shard.spawn_read(ticket, SMALL_READ_BYTES, async move {
         let mut table = TopicStatsTable::default();
         for queue_id in 0..queue_nums {
             let offsets = queue_offsets(&task_shard, &topic, queue_id as u32).await;

@@ -11,7 +11,8 @@ use crate::shard::Shard;
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let offset: i64 = request.header.require("offset")?;
     let (task_shard, ticket) = (shard.clone(), request.ticket());
-    shard.spawn_read(async move {
+    let bytes = shard.config.sends.body_bytes_max as usize;
+    shard.spawn_read(ticket, bytes, async move {
         let found = match u64::try_from(offset) {
             Ok(position) => task_shard.store.read_record_at(position).await.ok(),
             Err(_) => None,

@@ -34,6 +34,8 @@ pub struct LogBuffer<B> {
     end: u64,
     /// Physical offset up to which the log is complete once this is written: behind `end` where a filler ends it.
     covers: u64,
+    /// Bytes of memory behind it, filled or not.
+    allocated: usize,
     memory: Rc<B>,
 }
 
@@ -52,6 +54,10 @@ impl<B: AlignedBuffer> LogBuffer<B> {
 
     pub(crate) fn covers(&self) -> u64 {
         self.covers
+    }
+
+    pub(crate) fn allocated(&self) -> usize {
+        self.allocated
     }
 
     pub(crate) fn memory(&self) -> &Rc<B> {
@@ -367,12 +373,20 @@ impl<B: AlignedBuffer> Tail<B> {
         let last_block = open.filled - open.filled % BLOCK_BYTES;
         self.carry.clear();
         self.carry.extend_from_slice(&open.memory.as_ref()[last_block..open.filled]);
+        let allocated = open.memory.as_ref().len();
         open.memory.trim(whole);
         self.frozen_bytes = open.filled;
         let end = open.start + open.filled as u64;
         let memory = Rc::new(open.memory);
         let covers = covers.unwrap_or(end);
-        self.frozen.push_back(Rc::new(LogBuffer { start: open.start, first: open.first, end, covers, memory }));
+        self.frozen.push_back(Rc::new(LogBuffer {
+            start: open.start,
+            first: open.first,
+            end,
+            covers,
+            allocated,
+            memory,
+        }));
     }
 
     /// Freezes the open buffer if no entry is half made in it.

@@ -380,14 +380,14 @@ impl<B: AlignedBuffer> Cache<B> {
     }
 
     fn push(&mut self, buffer: Rc<LogBuffer<B>>) {
-        self.bytes += (**buffer.memory()).as_ref().len();
+        self.bytes += buffer.allocated();
         self.buffers.push_back(buffer);
     }
 
     fn evict(&mut self, bytes_max: usize, written: u64) {
         while self.bytes > bytes_max {
             let Some(oldest) = self.buffers.front().filter(|oldest| oldest.end() <= written) else { return };
-            self.bytes -= (**oldest.memory()).as_ref().len();
+            self.bytes -= oldest.allocated();
             self.buffers.pop_front();
         }
     }

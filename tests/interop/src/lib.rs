@@ -9,6 +9,7 @@ pub mod broker_start;
 pub mod clients;
 pub mod go;
 pub mod java;
+pub mod kept_messages;
 pub mod live_broker;
 pub mod mqadmin;
 pub mod name_server;

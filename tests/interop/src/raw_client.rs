@@ -80,22 +80,32 @@ impl RawClient {
         self.stream.write_all(bytes)
     }
 
-    /// Sends the bytes again and again until the other end takes no more; returns how many bytes it took.
+    /// Sends the bytes again and again, on all of the connections at once, until none takes more; returns how many
+    /// bytes each took.
     ///
     /// # Panics
-    /// When it takes more than `bytes_max`, or closes.
-    pub fn write_until_full(&mut self, bytes: &[u8], bytes_max: usize) -> usize {
-        let set = self.stream.set_write_timeout(Some(FULL_AFTER));
-        set.unwrap_or_else(|error| panic!("cannot set a limit: {error}"));
-        let mut written = 0;
-        loop {
-            assert!(written <= bytes_max, "{written} bytes were taken and still more would be");
-            match self.stream.write(&bytes[written % bytes.len()..]) {
-                Ok(count) => written += count,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return written,
-                Err(error) => panic!("closed after {written} bytes instead of waiting: {error}"),
+    /// When one takes more than `bytes_max`, or closes.
+    pub fn write_until_full(clients: &mut [Self], bytes: &[u8], bytes_max: usize) -> Vec<usize> {
+        let mut written = vec![0; clients.len()];
+        let mut last = Instant::now();
+        clients.iter().for_each(|client| client.set_nonblocking(true));
+        while last.elapsed() < FULL_AFTER {
+            for (client, written) in clients.iter_mut().zip(&mut written) {
+                assert!(*written <= bytes_max, "{written} bytes were taken and still more would be");
+                match client.stream.write(&bytes[*written % bytes.len()..]) {
+                    Ok(count) => (*written, last) = (*written + count, Instant::now()),
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    Err(error) => panic!("closed after {written} bytes instead of waiting: {error}"),
+                }
             }
         }
+        clients.iter().for_each(|client| client.set_nonblocking(false));
+        written
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) {
+        let set = self.stream.set_nonblocking(nonblocking);
+        set.unwrap_or_else(|error| panic!("cannot change {}: {error}", self.local_address()));
     }
 
     /// Sends a command as it is, opaque and all.

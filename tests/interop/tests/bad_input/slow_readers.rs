@@ -1,7 +1,10 @@
 //! Clients that ask for much and never read an answer: what waits for them is bounded, and nobody else waits.
 
+use std::time::Duration;
+
 use interop::broker_start::BrokerStart;
 use interop::live_broker::LiveBroker;
+use interop::open_files::allow_open_files;
 use interop::raw_client::{RawClient, Received};
 use interop::requests::{self, PULL_MAY_WAIT, PULL_WITH_SUBSCRIPTION, pull, send, view, with};
 use interop::resident_memory::{peak_bytes, reset_peak, resident_bytes};
@@ -11,7 +14,6 @@ use interop::witness::Witness;
 use protocol::command::RemotingCommand;
 use protocol::frame::HeaderEncoding;
 use protocol::message_id::OffsetMessageId;
-use std::time::Duration;
 
 /// Answers that wait for one connection (`CONNECTION_BYTES_MAX` of the runtime's outbox), one more of the largest
 /// size, and the requests that are kept until then.
@@ -46,30 +48,29 @@ fn filled(broker: &LiveBroker) -> i64 {
     place
 }
 
-/// `count` clients each send `request` until nobody takes it any more, and read nothing.
-fn expect_bounded(broker: &LiveBroker, what: &str, count: usize, request: &RemotingCommand, growth_max: u64) {
+/// `count` clients each send `request` until nobody takes it any more, and read nothing. Their memory counts from
+/// `before` on: what is not given back is at least used again.
+fn expect_bounded(
+    broker: &LiveBroker,
+    what: &str,
+    count: usize,
+    request: &RemotingCommand,
+    before: u64,
+    growth_max: u64,
+) {
     let mut witness = Witness::new(broker.main(), what);
     witness.exchanges(20);
-    let before = resident_bytes(broker.pid());
     reset_peak(broker.pid());
-    let request = bytes_of(request);
+    let requests = bytes_of(request).repeat(REQUESTS);
     let mut clients: Vec<RawClient> = (0..count).map(|_| RawClient::connect(broker.main())).collect();
     // What the kernel's buffers take on both sides, and no more than a little of ours.
-    let taken_max = 64 << 20;
-    for client in &mut clients {
-        let taken = client.write_until_full(&request.repeat(REQUESTS), taken_max);
-        assert!(taken >= request.len(), "{what}: {taken} bytes");
-        witness.exchange();
-    }
+    let taken = RawClient::write_until_full(&mut clients, &requests, 64 << 20);
+    assert!(taken.iter().all(|bytes| *bytes > requests.len() / REQUESTS), "{what}: {taken:?}");
     witness.exchanges(50);
     let growth = peak_bytes(broker.pid()).saturating_sub(before);
     println!("{what}: {growth} bytes more for {count} clients, slowest exchange {:?}", witness.slowest());
     assert!(growth < growth_max, "{what}: {growth} bytes more, at most {growth_max} were to be expected");
     drop(clients);
-    until("the memory to be given back", Duration::from_secs(20), || {
-        let kept = resident_bytes(broker.pid()).saturating_sub(before);
-        if kept < SLACK_BYTES { Ok(()) } else { Err(format!("{kept} bytes more than before")) }
-    });
     witness.exchanges(10);
     witness.expect_nothing_else_stored();
 }
@@ -81,21 +82,24 @@ fn a_client_that_reads_no_answer_costs_a_bounded_amount_of_memory() {
     let broker = start.ready();
     let place = filled(&broker);
     let growth_max = CONNECTION_BYTES_MAX + SLACK_BYTES;
+    let expect_bounded = |broker: &LiveBroker, what: &str, request: &RemotingCommand| {
+        expect_bounded(broker, what, 1, request, resident_bytes(broker.pid()), growth_max);
+    };
     let pulled = pull(TOPIC, 0, 0);
-    expect_bounded(&broker, "pulls-from-memory", 1, &pulled, growth_max);
-    expect_bounded(&broker, "views-from-memory", 1, &view(place), growth_max);
+    expect_bounded(&broker, "pulls-from-memory", &pulled);
+    expect_bounded(&broker, "views-from-memory", &view(place));
     let config = requests::with_body(protocol::code::RequestCode::GET_ALL_TOPIC_CONFIG, &[]);
-    expect_bounded(&broker, "lists", 1, &config, growth_max);
+    expect_bounded(&broker, "lists", &config);
     let unknown = RemotingCommand::request(9_999, 0).with_field("k", "v".repeat(100));
-    expect_bounded(&broker, "unknown-codes", 1, &unknown, growth_max);
-    expect_bounded(&broker, "sends-refused", 1, &send(TOPIC, 99, b"b"), growth_max);
+    expect_bounded(&broker, "unknown-codes", &unknown);
+    expect_bounded(&broker, "sends-refused", &send(TOPIC, 99, b"b"));
     broker.terminate();
     // Everything is read from disk now.
     let broker = start.ready();
-    expect_bounded(&broker, "pulls-from-disk", 1, &pulled, growth_max);
+    expect_bounded(&broker, "pulls-from-disk", &pulled);
     broker.terminate();
     let broker = start.ready();
-    expect_bounded(&broker, "views-from-disk", 1, &view(place), growth_max);
+    expect_bounded(&broker, "views-from-disk", &view(place));
     broker.terminate();
 }
 
@@ -108,8 +112,38 @@ fn many_clients_that_read_no_answer_share_one_bound() {
     let place = filled(&broker);
     // Each is over its own bound by one answer at most once the common one is reached.
     let growth_max = SHARD_BYTES_MAX + COUNT as u64 * (2 * MESSAGE_BYTES) as u64 + SLACK_BYTES;
-    expect_bounded(&broker, "pulls-by-many", COUNT, &pull(TOPIC, 0, 0), growth_max);
-    expect_bounded(&broker, "views-by-many", COUNT, &view(place), growth_max);
+    let before = resident_bytes(broker.pid());
+    expect_bounded(&broker, "pulls-by-many", COUNT, &pull(TOPIC, 0, 0), before, growth_max);
+    expect_bounded(&broker, "views-by-many", COUNT, &view(place), before, growth_max);
+    broker.terminate();
+}
+
+/// They may take more for a while; then those of them go that read nothing, and nobody else.
+#[test]
+fn clients_that_take_too_much_together_and_read_nothing_are_closed() {
+    const COUNT: usize = 150;
+    allow_open_files(COUNT as u64 + 200);
+    let scratch = Scratch::new("unread");
+    let broker = BrokerStart::new("unread", &scratch).ready();
+    filled(&broker);
+    let mut witness = Witness::new(broker.main(), "witness");
+    let mut idle = RawClient::connect(broker.main());
+    let mark = broker.mark();
+    let requests = bytes_of(&pull(TOPIC, 0, 0)).repeat(100);
+    let mut clients: Vec<RawClient> = (0..COUNT).map(|_| RawClient::connect(broker.main())).collect();
+    RawClient::write_until_full(&mut clients, &requests, 64 << 20);
+    witness.exchanges(50);
+    until("clients that read nothing to be closed", Duration::from_secs(30), || {
+        witness.exchange();
+        let lines = broker.lines_since(mark, "reads none of its");
+        if lines.is_empty() { Err("none is".to_owned()) } else { Ok(()) }
+    });
+    for line in broker.lines_since(mark, "connection closed") {
+        let is_one_of_them = |client: &RawClient| line.contains(&format!("remote={} ", client.local_address()));
+        assert!(clients.iter().any(is_one_of_them), "{line}");
+    }
+    assert_eq!(idle.ask(RemotingCommand::request(9_999, 0)).code, 3, "who has nothing to read is left alone");
+    witness.exchanges(20);
     broker.terminate();
 }
 
