@@ -6,6 +6,8 @@ RELEASE := target/release
 ARGS ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 5
+# Fresh simulation seeds in `make sim-quick`.
+SEEDS ?= 12000
 # Seconds of fresh simulation seeds in `make sim`.
 SECONDS ?= 600
 
@@ -36,9 +38,9 @@ check:
 unit:
 	$(CARGO) test --locked --workspace --exclude interop --exclude sim
 
-## sim-quick: at least 10,000 seeds of the simulated disk
+## sim-quick: SEEDS fresh seeds of the simulated disk, and every story, fault and mutation
 sim-quick:
-	$(CARGO) test --locked --profile sim -p sim -- --nocapture
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
 
 ## sim: fresh seeds for SECONDS seconds; SEED=n replays one
 sim:

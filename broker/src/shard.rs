@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use protocol::body::TopicConfig;
 use protocol::code::ResponseCode;
@@ -42,8 +43,12 @@ use crate::statistics::Statistics;
 /// What a handler that changes tables may add to the log at most; asked for before it changes anything.
 pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
 
-/// The whole table of topics is registered at most this often.
+/// The whole table of topics is registered this often on average at most, ...
 const REGISTRATION_PAUSE_MS: i64 = 100;
+/// ... but this many changes in a row are registered at once each: clients ask for a new topic's route straight away.
+const REGISTRATION_BURST: i64 = 32;
+/// How often a checkpoint that has to wait for another looks.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(1);
 /// Reads of old messages that one shard has under way; further ones are answered busy.
 const READS_MAX: usize = 4096;
 /// What a read takes that answers a number: see [`Shard::spawn_read`].
@@ -77,8 +82,9 @@ pub struct Shard<E: Env> {
     /// Reads of old messages under way.
     reads: Cell<usize>,
     has_stalled: Cell<bool>,
+    is_checkpointing: Cell<bool>,
     topics_changed: Cell<bool>,
-    registered_ms: Cell<i64>,
+    registration_due_ms: Cell<i64>,
     committer: RefCell<Option<Waker>>,
 }
 
@@ -145,8 +151,9 @@ impl<E: Env> Shard<E> {
             header: RefCell::default(),
             reads: Cell::new(0),
             has_stalled: Cell::new(false),
+            is_checkpointing: Cell::new(false),
             topics_changed: Cell::new(true),
-            registered_ms: Cell::new(0),
+            registration_due_ms: Cell::new(0),
             committer: RefCell::default(),
         }
     }
@@ -372,6 +379,16 @@ impl<E: Env> Shard<E> {
 
     /// Makes a checkpoint of this moment. False: it could not be made, which is logged.
     pub async fn checkpoint(self: &Rc<Self>) -> bool {
+        // One at a time: the last one, at the end, waits for the one that the clock began.
+        while self.is_checkpointing.replace(true) {
+            self.env.sleep(CHECKPOINT_WAIT).await;
+        }
+        let made = self.make_checkpoint().await;
+        self.is_checkpointing.set(false);
+        made
+    }
+
+    async fn make_checkpoint(self: &Rc<Self>) -> bool {
         if !self.log_changes() || !self.log_offsets() {
             // The tables are ahead of the log: a checkpoint of them would be replayed over twice.
             return false;
@@ -408,12 +425,14 @@ impl<E: Env> Shard<E> {
         crate::processor::heartbeat::connection_closed(self, peer.id);
     }
 
-    /// Registers changed topics: the first change at once, those that follow closely together.
+    /// Registers changed topics: a few changes at once, many that follow closely together.
     pub(crate) fn register_changes(&self) {
         let now_ms = self.env.now_ms();
-        if self.topics_changed.get() && now_ms - self.registered_ms.get() >= REGISTRATION_PAUSE_MS {
+        let due_ms = self.registration_due_ms.get();
+        if self.topics_changed.get() && now_ms >= due_ms {
             self.topics_changed.set(false);
-            self.registered_ms.set(now_ms);
+            let burst_ms = REGISTRATION_BURST * REGISTRATION_PAUSE_MS;
+            self.registration_due_ms.set(due_ms.max(now_ms - burst_ms) + REGISTRATION_PAUSE_MS);
             self.register();
         }
     }
