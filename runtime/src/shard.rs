@@ -12,9 +12,10 @@ pub const IO_MEMORY_BYTES: usize = 1 << 20;
 /// Operations that may be submitted at once.
 const RING_DEPTH: usize = 256;
 
-/// glommio looks at finished I/O and timers when no task is runnable, else this often: without it a busy sweep would keep
-/// a write waiting for 100 ms.
-const PREEMPT: Duration = Duration::from_micros(500);
+/// glommio 0.9 goes to sleep although tasks can run when this is over before the first of them has: its `run_task_queues`
+/// says then that nothing ran. At the start, with no timer to wake it, it would sleep for ever. So this is longer than a
+/// thread waits for a processor; what it is meant for, that I/O is looked at under load, the sweep sees to.
+const PREEMPT: Duration = Duration::from_secs(2);
 
 /// A running shard.
 pub struct ShardHandle<T: Send + 'static>(ExecutorJoinHandle<T>);

@@ -34,6 +34,8 @@ const KEEP_BYTES: usize = 64 << 10;
 const ACCEPT_MAX: usize = 64;
 /// Sweeps that find nothing before the shard sleeps.
 const IDLE_SWEEPS: u32 = 2;
+/// Under load, finished I/O waits at most this long.
+const REAP: Duration = Duration::from_micros(250);
 /// How often idle connections are looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// While unread answers take too much memory, a connection that reads none of its own for this long is closed.
@@ -129,6 +131,7 @@ impl<S: Service> Server<S> {
         let mut ready = Vec::new();
         let mut idle_sweeps = 0;
         let mut next_housekeeping = Instant::now() + HOUSEKEEPING;
+        let mut next_reap = Instant::now();
         loop {
             ready.clear();
             self.epoll.collect(&mut ready)?;
@@ -144,7 +147,13 @@ impl<S: Service> Server<S> {
                 if self.sweep(&ready) {
                     return self.finish().await;
                 }
-                time::yield_now().await;
+                // glommio looks at finished I/O and timers when no task can run: now and then this one lets it.
+                if Instant::now() >= next_reap {
+                    self.wait().await;
+                    next_reap = Instant::now() + REAP;
+                } else {
+                    time::yield_now().await;
+                }
             }
             let now = Instant::now();
             if now >= next_housekeeping {
