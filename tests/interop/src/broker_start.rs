@@ -6,35 +6,42 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::binaries;
 use crate::live_broker::LiveBroker;
-use crate::ports;
+use crate::port_block::PortBlock;
 use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::spawning::child_starts;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Ports of shard i are those of shard 0 plus i times this.
-const SHARD_PORT_STEP: i32 = 10;
-/// Where a shard listens relative to its port, and the port that its slaves would use.
-const SIDE_PORTS: [i32; 3] = [0, -2, 1];
-/// Free ports are found for as many shards, so that a store can grow.
-const SHARDS_MAX: i32 = 3;
+const SHARD_PORT_STEP: u16 = 10;
+/// Where in its block of ports shard 0 listens: it also listens two below, and each shard has a port one above.
+const SHARD_PORT: u16 = 4;
+/// Where in the block the name server listens; there is room for three shards before it.
+const NAME_SERVER_PORT: u16 = 30;
 /// The smallest that holds a message of the default size limit with room to spare, so that starts are quick.
 const SEGMENT_BYTES: u32 = 16 << 20;
 const RING_BYTES: u32 = 16 << 20;
+
+/// What a broker has on the machine while anything of it is used.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    ports: PortBlock,
+    rings: TempDir,
+}
 
 /// Everything that one start of the broker differs in from another. The store, the ports and the folder for rings stay
 /// the same over all starts of one value.
 #[derive(Debug)]
 pub struct BrokerStart {
     home: PathBuf,
-    port: u16,
-    name_server_port: u16,
-    rings: TempDir,
+    reserved: Arc<Reserved>,
     store: PathBuf,
     properties: BTreeMap<String, String>,
     shards: u16,
@@ -49,25 +56,20 @@ impl BrokerStart {
     /// When there are no ports or folders to be had.
     #[must_use]
     pub fn new(name: &str, scratch: &Scratch) -> Self {
-        let distances: Vec<i32> =
-            (0..SHARDS_MAX).flat_map(|shard| SIDE_PORTS.map(|side| shard * SHARD_PORT_STEP + side)).collect();
-        let port = ports::free_port_with(&distances);
-        let name_server_port = ports::free_port();
         let home = scratch.folder(name);
         let rings = tempfile::Builder::new().prefix("turbopump-interop-").tempdir_in("/dev/shm");
         let rings = rings.unwrap_or_else(|error| panic!("no folder in /dev/shm for the rings: {error}"));
         let start = Self {
             store: home.join("store"),
             home,
-            port,
-            name_server_port,
-            rings,
+            reserved: Arc::new(Reserved { ports: PortBlock::take(), rings }),
             properties: BTreeMap::new(),
             shards: 1,
             before: Vec::new(),
             arguments: Vec::new(),
         };
-        let rings = start.rings.path().display().to_string();
+        let (port, name_server_port) = (start.port(), start.name_server_port());
+        let rings = start.rings().display().to_string();
         start
             .set("brokerName", name)
             .set("listenPort", port)
@@ -115,13 +117,13 @@ impl BrokerStart {
     /// The port of shard 0.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.reserved.ports.port(SHARD_PORT)
     }
 
     /// The port of the name server in the same process.
     #[must_use]
     pub fn name_server_port(&self) -> u16 {
-        self.name_server_port
+        self.reserved.ports.port(NAME_SERVER_PORT)
     }
 
     /// The store's folder.
@@ -133,7 +135,7 @@ impl BrokerStart {
     /// Folder of the shared-memory rings.
     #[must_use]
     pub fn rings(&self) -> &Path {
-        self.rings.path()
+        self.reserved.rings.path()
     }
 
     /// Where shard `index` listens.
@@ -142,8 +144,7 @@ impl BrokerStart {
     /// For more shards than there are ports for.
     #[must_use]
     pub fn shard_address(&self, index: u16) -> SocketAddr {
-        let port = i32::from(self.port) + i32::from(index) * SHARD_PORT_STEP;
-        loopback(u16::try_from(port).expect("free ports were found for it"))
+        loopback(self.reserved.ports.port(SHARD_PORT + index * SHARD_PORT_STEP))
     }
 
     /// Starts the broker and waits until it serves.
@@ -154,8 +155,14 @@ impl BrokerStart {
     pub fn ready(&self) -> LiveBroker {
         let mut process = self.spawn();
         process.wait_for_line("is ready", READY_WITHIN);
-        let fast = loopback(self.port - 2);
-        LiveBroker::new(process, self.shard_address(0), fast, loopback(self.name_server_port), &self.store)
+        LiveBroker {
+            process,
+            main: self.shard_address(0),
+            fast: loopback(self.port() - 2),
+            name_server: loopback(self.name_server_port()),
+            store: self.store.clone(),
+            _reserved: self.reserved.clone(),
+        }
     }
 
     /// Starts the broker, which must refuse with an error and say why; returns what it says.
@@ -184,6 +191,7 @@ impl BrokerStart {
         command.args(&words[1..]).arg("--standalone").arg("--shards").arg(self.shards.to_string());
         command.arg("--store").arg(&self.store).arg("-c").arg(&configuration).args(&self.arguments);
         command.env("HOME", &self.home).env_remove("NAMESRV_ADDR").env_remove("RUST_LOG").current_dir(&self.home);
+        let _starts = child_starts();
         Process::start("mqbroker", &mut command, &self.home.join("mqbroker.out"))
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker_start::Reserved;
 use crate::process::Process;
 use crate::until::until;
 
@@ -14,11 +16,12 @@ const LOGS_WITHIN: Duration = Duration::from_secs(20);
 /// A running `mqbroker --standalone`. Killed when dropped.
 #[derive(Debug)]
 pub struct LiveBroker {
-    process: Process,
-    main: SocketAddr,
-    fast: SocketAddr,
-    name_server: SocketAddr,
-    store: PathBuf,
+    pub(crate) process: Process,
+    pub(crate) main: SocketAddr,
+    pub(crate) fast: SocketAddr,
+    pub(crate) name_server: SocketAddr,
+    pub(crate) store: PathBuf,
+    pub(crate) _reserved: Arc<Reserved>,
 }
 
 /// A moment in a broker's log.
@@ -26,16 +29,6 @@ pub struct LiveBroker {
 pub struct LogMark(usize);
 
 impl LiveBroker {
-    pub(crate) fn new(
-        process: Process,
-        main: SocketAddr,
-        fast: SocketAddr,
-        name_server: SocketAddr,
-        store: &Path,
-    ) -> Self {
-        Self { process, main, fast, name_server, store: store.to_owned() }
-    }
-
     /// The port of shard 0.
     #[must_use]
     pub fn main(&self) -> SocketAddr {

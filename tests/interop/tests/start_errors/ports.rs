@@ -6,10 +6,23 @@ use std::process::{self, Command};
 use interop::binaries;
 use interop::broker_start::BrokerStart;
 use interop::kept_messages::KeptMessages;
+use interop::port_block::PortBlock;
 use interop::scratch::Scratch;
+use interop::spawning::{no_child_starts, output_of};
 
-fn hold(port: u16) -> TcpListener {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap_or_else(|error| panic!("port {port}: {error}"))
+/// A port taken by this process until it is dropped.
+struct Held(Option<TcpListener>);
+
+fn hold(port: u16) -> Held {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
+    Held(Some(listener.unwrap_or_else(|error| panic!("port {port}: {error}"))))
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _closes = no_child_starts();
+        self.0.take();
+    }
 }
 
 /// The line about one port: its number, what it is for, who has it, and which property moves it.
@@ -39,7 +52,7 @@ fn a_taken_port_is_named_with_its_holder_and_property() {
         assert_eq!(output.matches("is taken by").count(), 1, "{output}");
         drop(held);
     }
-    let held: Vec<TcpListener> = ports.iter().map(|(port, ..)| hold(*port)).collect();
+    let held: Vec<Held> = ports.iter().map(|(port, ..)| hold(*port)).collect();
     let output = start.refused();
     for (port, what, property) in ports {
         expect_taken(&output, port, what, property);
@@ -72,12 +85,12 @@ fn a_running_broker_loses_nothing_to_one_that_wants_its_ports() {
 fn a_name_server_says_which_port_is_taken() {
     let scratch = Scratch::new("namesrv-taken");
     let home = scratch.folder("home");
-    let port = interop::ports::free_port();
+    let ports = PortBlock::take();
+    let port = ports.port(0);
     let _held = hold(port);
+    let configuration = scratch.file("namesrv.conf", &format!("listenPort={port}\n"));
     let mut command = Command::new(binaries::path_of("mqnamesrv"));
-    let output =
-        command.arg("-c").arg(scratch.file("namesrv.conf", &format!("listenPort={port}\n"))).env("HOME", &home);
-    let output = output.output().unwrap_or_else(|error| panic!("{error}"));
+    let output = output_of(command.arg("-c").arg(configuration).env("HOME", &home));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("mqnamesrv: ") && said.contains(&format!(":{port}")), "{said}");

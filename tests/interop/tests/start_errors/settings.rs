@@ -1,7 +1,11 @@
 //! Configurations that are refused before anything is touched.
 
+use std::process::Command;
+
+use interop::binaries;
 use interop::broker_start::BrokerStart;
 use interop::scratch::Scratch;
+use interop::spawning::output_of;
 
 /// Refused, with all of `words` in one line of what is said, and without a trace on the disk.
 fn expect_refused(start: &BrokerStart, words: &[&str]) {
@@ -119,8 +123,7 @@ fn a_configuration_file_that_cannot_be_read_is_named() {
     let scratch = Scratch::new("no-file");
     // A second file is no file of properties but a folder.
     let folder = scratch.folder("folder");
-    let command = std::process::Command::new(interop::binaries::path_of("mqbroker")).arg("-c").arg(&folder).output();
-    let output = command.unwrap_or_else(|error| panic!("{error}"));
+    let output = output_of(Command::new(binaries::path_of("mqbroker")).arg("-c").arg(&folder));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot read the configuration file") && said.contains(folder.to_str().unwrap()), "{said}");

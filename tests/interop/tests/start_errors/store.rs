@@ -33,7 +33,7 @@ fn flip(path: &Path, at: usize) {
 fn a_store_that_cannot_be_written_is_named_with_the_cause() {
     let scratch = Scratch::new("unwritable");
     let below_file = scratch.file("file", "no folder").join("store");
-    let read_only = scratch.folder("read-only");
+    let read_only = scratch.folder("sealed");
     // The kernel lets nobody, root included, make a folder there.
     let mut cases = vec![("below-a-file", below_file, "Not a directory"), ("proc", "/proc/store".into(), "os error")];
     if !rustix::process::geteuid().is_root() {
