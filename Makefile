@@ -2,8 +2,10 @@
 
 CARGO ?= cargo
 RELEASE := target/release
-# Options for `make run`, as --shards 4 or --store /data/turbopump.
+# Options for `make run`, as --shards 4 or --store /data/turbopump, and for `make compare`, as --quick or --rounds 5.
 ARGS ?=
+# Benches of `make counted`, `counted-update` and `counted-profile`; all without.
+BENCH ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 5
 # Fresh simulation seeds in `make sim-quick`.
@@ -11,7 +13,7 @@ SEEDS ?= 12000
 # Seconds of fresh simulation seeds in `make sim`.
 SECONDS ?= 600
 
-.PHONY: run build test check unit sim sim-quick fuzz interop interop-clients crash tools-for-tests clean
+.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-clients compare crash tools-for-tests clean
 
 ## run: build the release binaries and start name server and broker in one process
 run: build
@@ -22,10 +24,10 @@ build:
 	$(CARGO) build --release --locked -p broker -p namesrv -p admin
 
 ## test: everything that CI runs; installs what the tests need
-test: tools-for-tests check unit sim-quick interop fuzz
+test: tools-for-tests check unit counted sim-quick interop fuzz
 	@echo "all tests passed"
 
-## tools-for-tests: Java, Maven and Go for the stock clients, cargo-fuzz; Debian's packages when root
+## tools-for-tests: Java, Maven and Go for the stock clients, cargo-fuzz, valgrind; Debian's packages when root
 tools-for-tests:
 	@.ci/tools-for-tests
 
@@ -37,6 +39,18 @@ check:
 ## unit: unit, property and vector tests of all crates
 unit:
 	$(CARGO) test --locked --workspace --exclude interop --exclude sim
+
+## counted: instructions that a message costs, compared with tools/counted/counts.txt
+counted:
+	$(CARGO) run --release --locked -q -p counted -- $(BENCH)
+
+## counted-update: records the instructions that are counted now
+counted-update:
+	$(CARGO) run --release --locked -q -p counted -- --update $(BENCH)
+
+## counted-profile: the lines that the instructions of BENCH belong to
+counted-profile:
+	$(CARGO) run --release --locked -q -p counted -- --profile $(BENCH)
 
 ## sim-quick: SEEDS fresh seeds of the simulated disk, and every story, fault and mutation
 sim-quick:
@@ -54,6 +68,11 @@ interop: interop-clients
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:
 	$(CARGO) run --locked -q -p interop --bin interop-clients
+
+## compare: Turbopump against Apache RocketMQ on this machine, into docs/benchmarks; nearly an hour, see its README
+compare:
+	$(CARGO) build --release --locked -p broker -p namesrv -p bench -p bare-ceiling -p compare
+	$(RELEASE)/mqcompare run $(ARGS)
 
 ## fuzz: every decoder for FUZZ_SECONDS seconds
 fuzz:

@@ -29,12 +29,19 @@ pub struct Args {
     /// Run name server and broker together in this process, for one machine, with the store in ~/turbopump
     #[arg(long)]
     pub standalone: bool,
-    /// Number of shards, each a broker of its own with its own thread [property: shards]
+    /// Number of shards, each a broker of its own with its own thread; default one a physical core [property: shards]
     #[arg(long, value_name = "N")]
     pub shards: Option<String>,
-    /// Processors for the shards, in order, as 0-3,8, or any for no pinning [property: cpus]
+    /// Processors for the shards, in order, as 0-3,8, or any for no pinning; default one of each physical core [property: cpus]
     #[arg(long, value_name = "LIST")]
     pub cpus: Option<String>,
+    /// Print a table of what on this host is not as it should be, what that costs and how to mend it, and exit: with 0 if the
+    /// broker would start, else with 1
+    #[arg(long)]
+    pub preflight: bool,
+    /// With --preflight: print JSON
+    #[arg(long, requires = "preflight")]
+    pub json: bool,
     /// Folder of the store [property: storePathRootDir]
     #[arg(long, value_name = "FOLDER")]
     pub store: Option<String>,
@@ -52,15 +59,18 @@ pub enum Action {
     PrintAll,
     /// Print the important properties, and exit.
     PrintImportant,
+    /// Print what on this host is not as it should be, and exit.
+    Preflight,
 }
 
 impl Args {
     /// What the process is asked to do. Of `-p` and `-m` the first counts, as in RocketMQ.
     pub fn action(&self) -> Action {
-        match (self.print_all, self.print_important) {
-            (true, _) => Action::PrintAll,
-            (false, true) => Action::PrintImportant,
-            (false, false) => Action::Run,
+        match (self.print_all, self.print_important, self.preflight) {
+            (true, _, _) => Action::PrintAll,
+            (false, true, _) => Action::PrintImportant,
+            (false, false, true) => Action::Preflight,
+            (false, false, false) => Action::Run,
         }
     }
 
@@ -147,6 +157,9 @@ mod tests {
         assert_eq!(parse("mqbroker -p").action(), Action::PrintAll);
         assert_eq!(parse("mqbroker -m").action(), Action::PrintImportant);
         assert_eq!(parse("mqbroker").action(), Action::Run);
+        assert_eq!(parse("mqbroker --preflight").action(), Action::Preflight);
+        assert!(parse("mqbroker --preflight --json").json);
+        assert!(Args::try_parse_from(["mqbroker", "--json"]).is_err(), "it would do nothing");
     }
 
     #[test]

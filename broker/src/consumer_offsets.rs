@@ -140,6 +140,11 @@ impl ConsumerOffsets {
         positions.into_iter().flatten().map(|(queue_id, position)| (*queue_id, position.committed))
     }
 
+    /// The groups that have an offset anywhere, ascending.
+    pub fn groups(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.groups.keys()
+    }
+
     /// The groups that have an offset in the topic.
     pub fn groups_of_topic(&self, topic: &str) -> impl Iterator<Item = &str> {
         self.groups.iter().filter(move |(_, topics)| topics.contains_key(topic)).map(|(group, _)| &**group)

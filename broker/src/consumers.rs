@@ -204,6 +204,11 @@ impl Consumers {
         self.groups.contains_key(group)
     }
 
+    /// How the group consumes, if it is online.
+    pub fn consume_type(&self, group: &str) -> Option<ConsumeType> {
+        self.groups.get(group).map(|group| group.consume_type)
+    }
+
     /// Who of the group gets a message, if it is online.
     pub fn message_model(&self, group: &str) -> Option<MessageModel> {
         self.groups.get(group).map(|group| group.message_model)

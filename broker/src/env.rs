@@ -2,7 +2,7 @@
 //! simulated ones.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use storage::file::Disk;
 
@@ -14,6 +14,10 @@ pub trait Env: 'static {
 
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
+    /// A moment on a clock that never goes back, to measure how long something takes.
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
     /// A number below `limit`, which is not 0.
     fn random_below(&self, limit: u32) -> u32;
     /// Runs `task` beside the shard's requests.

@@ -58,14 +58,15 @@ impl GroupCommit {
         self.sealed.push_back(batch);
     }
 
-    /// Sends every batch that ends at or below `acknowledgeable`.
-    pub(crate) fn release(&mut self, acknowledgeable: u64, outbox: &Outbox) {
+    /// Sends every batch that ends at or below `acknowledgeable`; `answered` is told of each answer.
+    pub(crate) fn release(&mut self, acknowledgeable: u64, outbox: &Outbox, mut answered: impl FnMut(Ticket)) {
         while self.sealed.front().is_some_and(|batch| batch.end <= acknowledgeable) {
             let Some(mut batch) = self.sealed.pop_front() else { return };
             let mut at = 0;
             for waiter in batch.waiters.drain(..) {
                 let answer = &batch.bytes[at..at + waiter.bytes];
                 outbox.with_buffer(waiter.ticket.connection, |buffer| buffer.extend_from_slice(answer));
+                answered(waiter.ticket);
                 at += waiter.bytes;
             }
             batch.bytes.clear();
@@ -75,13 +76,18 @@ impl GroupCommit {
         }
     }
 
+    /// How many answers wait.
+    pub(crate) fn len(&self) -> usize {
+        self.open.waiters.len() + self.sealed.iter().map(|batch| batch.waiters.len()).sum::<usize>()
+    }
+
     /// Whether no answer waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.waiters.is_empty() && self.sealed.is_empty()
     }
 
     /// The log failed: whoever waits is told so. What they sent may be in the log or not.
-    pub(crate) fn fail(&mut self, cause: &str, outbox: &Outbox) {
+    pub(crate) fn fail(&mut self, cause: &str, refuse: impl Fn(Ticket, &Refusal)) {
         if self.is_empty() {
             return;
         }
@@ -89,7 +95,7 @@ impl GroupCommit {
         let refusal = Refusal::new(ResponseCode::SYSTEM_ERROR, format!("it may or may not be stored: {cause}"));
         for batch in self.sealed.drain(..) {
             for waiter in batch.waiters {
-                waiter.ticket.refuse(outbox, &refusal);
+                refuse(waiter.ticket, &refusal);
             }
         }
     }

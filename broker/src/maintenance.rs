@@ -10,7 +10,9 @@ use crate::processor::{heartbeat, pull};
 use crate::shard::Shard;
 
 /// How often the clock is looked at: bounds how late a held pull or a delayed message is.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(100);
+/// The same for what is done in the background, whose periods are longer.
+const BACKGROUND_TICK: Duration = Duration::from_millis(250);
 /// In ASYNC_FLUSH what is written is synced this often.
 const SYNC_MS: i64 = 500;
 const CLIENTS_MS: i64 = 10_000;
@@ -56,11 +58,21 @@ pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
     let (mut sync_ms, mut retention_ms, mut checkpoint_ms) = (now_ms, now_ms, now_ms);
     let mut next_checkpoint_ms = now_ms;
     loop {
-        shard.env.sleep(TICK).await;
+        shard.env.sleep(BACKGROUND_TICK).await;
         let now_ms = shard.env.now_ms();
         // A shard that takes no more messages has said so; what it holds can be read and nothing else changes.
         if shard.store.log().failure().is_some() {
             continue;
+        }
+        if shard.store.log().give_up_lost_ring() {
+            tracing::error!(
+                shard = shard.identity.broker_name,
+                folder = %shard.config.store.ring_dir.display(),
+                "the ring in shared memory was removed while in use (systemd does that with RemoveIPC=yes): acknowledgements wait for the disk until the next start"
+            );
+            // An error is told where the next flush fails too.
+            let _ = shard.store.log().flush().await;
+            shard.confirm_and_resume();
         }
         if now_ms - sync_ms >= SYNC_MS {
             sync_ms = now_ms;

@@ -9,15 +9,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use observe::{BindError, Source};
 use runtime::control;
 use runtime::listener::listen;
 use runtime::shard::{IO_MEMORY_BYTES, ShardHandle, spawn_shard};
-use runtime::{MailboxSender, mailbox};
+use runtime::{Mailbox, MailboxSender, mailbox};
 use storage::identity::StoreFolder;
 use tokio::sync::{mpsc, watch};
 
 use crate::cli::{Action, Args};
+use crate::config::endpoint::ENDPOINT_PORT;
+use crate::config::parse::cpu_choice::format_cpus;
 use crate::config::{BrokerConfig, MachineDefaults, Mode};
+use crate::metrics::{BrokerView, Stage};
+use crate::placement::{Placement, keep_memory_local, leave_shard_cpus};
 use crate::preflight::{self, Capabilities, Requirements};
 use crate::registration::{self, RegistrationReceiver};
 use crate::shard_message::ShardMessage;
@@ -31,7 +36,15 @@ pub trait OwnNameServer {
     /// Starts it at `address`, keeping its state below `folder`.
     /// # Errors
     /// Why it cannot start, as a sentence.
-    fn start(&self, address: SocketAddr, folder: &std::path::Path) -> Result<Box<dyn FnOnce()>, String>;
+    fn start(&self, address: SocketAddr, folder: &std::path::Path) -> Result<StartedNameServer, String>;
+}
+
+/// A name server that runs in this process.
+pub struct StartedNameServer {
+    /// Ends it.
+    pub stop: Box<dyn FnOnce()>,
+    /// What it shows at the broker's endpoint.
+    pub source: Arc<dyn Source>,
 }
 
 /// Runs `mqbroker` until it is told to stop.
@@ -58,6 +71,7 @@ fn try_run(args: &Args, name_server: &dyn OwnNameServer) -> Result<(), Vec<Strin
     match args.action() {
         Action::PrintAll => return print(&config.print_all()),
         Action::PrintImportant => return print(&config.print_important()),
+        Action::Preflight => return survey(args, &config),
         Action::Run => {}
     }
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -67,16 +81,39 @@ fn try_run(args: &Args, name_server: &dyn OwnNameServer) -> Result<(), Vec<Strin
         return Err(report.errors.iter().map(ToString::to_string).collect());
     }
     let folder = StoreFolder::open(&config.store.root, config.shards.count, random_seed()).map_err(one)?;
-    let stop_name_server = match config.own_name_server() {
+    settle(&config.placement());
+    let own_name_server = match config.own_name_server() {
         Some(address) => Some(name_server.start(address, &config.store.root).map_err(one)?),
         None => None,
     };
     let config = Arc::new(config);
-    let served = control::run(serve(&config, &folder, report.capabilities, began)).map_err(one)?;
-    if let Some(stop) = stop_name_server {
-        stop();
+    let shown = own_name_server.as_ref().map(|server| server.source.clone());
+    let served = control::run(serve(&config, &folder, report.capabilities, shown, began)).map_err(one)?;
+    if let Some(server) = own_name_server {
+        (server.stop)();
     }
     served
+}
+
+/// Prints what on this host is not as it should be. An error without words if the broker would not start: the table has them.
+fn survey(args: &Args, config: &BrokerConfig) -> Result<(), Vec<String>> {
+    let table = preflight::survey(&Requirements::of(config, IO_MEMORY_BYTES as u64), config.machine());
+    print(&if args.json { table.to_json() } else { table.to_text() })?;
+    if table.would_start { Ok(()) } else { Err(Vec::new()) }
+}
+
+/// Moves this thread away from the shards before it starts any other, so that the others follow.
+fn settle(placement: &Placement) {
+    if let Err(error) = leave_shard_cpus(&placement.rest) {
+        let cpus = format_cpus(&placement.rest);
+        tracing::warn!(%error, cpus, "the control thread stays on the shards' processors");
+    }
+    if placement.shards.iter().any(|shard| shard.own.is_some())
+        && let Err(error) = keep_memory_local()
+    {
+        // Nothing is lost: local is what the kernel does by itself.
+        tracing::debug!(%error, "the kernel takes no memory policy");
+    }
 }
 
 fn print(text: &str) -> Result<(), Vec<String>> {
@@ -105,9 +142,15 @@ async fn serve(
     config: &Arc<BrokerConfig>,
     folder: &StoreFolder,
     capabilities: Capabilities,
+    name_server: Option<Arc<dyn Source>>,
     began: Instant,
 ) -> Result<(), Vec<String>> {
-    let mut running = start_shards(config, folder, capabilities).map_err(one)?;
+    let mailboxes: Vec<_> = config.all_shards().map(|_| mailbox()).collect::<std::io::Result<_>>().map_err(one)?;
+    let (senders, mailboxes): (Vec<_>, Vec<_>) = mailboxes.into_iter().unzip();
+    let view = Arc::new(BrokerView::new(config.clone(), &senders, name_server, began));
+    // Before stores are opened, so that it shows how far that is.
+    let endpoint = start_endpoint(config, view.clone()).map_err(one)?;
+    let mut running = start_shards(config, folder, capabilities, &view, senders, mailboxes).map_err(one)?;
     let mut ended = Vec::new();
     let mut ready = 0;
     while ready < running.shards.len() && ended.is_empty() {
@@ -120,8 +163,9 @@ async fn serve(
     let (stop_registration, stopped) = watch::channel(false);
     let mut registrations = tokio::task::JoinSet::new();
     if ended.is_empty() {
+        view.enter(Stage::Serving);
         let (registered, mut successes) = mpsc::unbounded_channel();
-        let wanted = start_registration(config, &running, &stopped, &registered, &mut registrations);
+        let wanted = start_registration(config, &running, &view, &stopped, &registered, &mut registrations);
         drop(registered);
         let all = async {
             let mut done = std::collections::BTreeSet::new();
@@ -134,7 +178,7 @@ async fn serve(
         let _ = tokio::time::timeout(REGISTRATION_WAIT, all).await;
         // From here on nobody counts.
         successes.close();
-        announce(config, began);
+        announce(config, endpoint, began);
         tokio::select! {
             signal = control::stop_signal() => match signal {
                 Ok(signal) => tracing::info!(signal, "stopping"),
@@ -145,6 +189,7 @@ async fn serve(
             },
         }
     }
+    view.enter(Stage::Stopping);
     // Clients are to look elsewhere before the shards close their connections.
     let _ = stop_registration.send(true);
     while registrations.join_next().await.is_some() {}
@@ -165,18 +210,17 @@ fn start_shards(
     config: &Arc<BrokerConfig>,
     folder: &StoreFolder,
     capabilities: Capabilities,
+    view: &BrokerView,
+    senders: Vec<MailboxSender<ShardMessage>>,
+    boxes: Vec<Mailbox<ShardMessage>>,
 ) -> Result<Running, Box<dyn std::error::Error>> {
     let (events_sender, events) = mpsc::unbounded_channel();
-    let mut senders = Vec::new();
-    let mut boxes = Vec::new();
     let mut listeners = Vec::new();
     for identity in config.all_shards() {
         let on = |port| listen(SocketAddr::new(config.network.bind_address, port));
         listeners.push(vec![on(identity.listen_port)?, on(identity.fast_listen_port)?]);
-        let (sender, mailbox) = mailbox()?;
-        senders.push(sender);
-        boxes.push(mailbox);
     }
+    let placement = config.placement();
     let mut shards = Vec::new();
     let mut registrations = Vec::new();
     for ((identity, mailbox), listeners) in config.all_shards().zip(boxes).zip(listeners) {
@@ -195,26 +239,56 @@ fn start_shards(
             registration,
             events: events_sender.clone(),
             seed: random_seed(),
+            recovery: view.recovery(index),
             identity,
         };
-        let (name, cpu) = (format!("shard-{index}"), start.identity.cpu);
-        shards.push(spawn_shard(&name, cpu, move || shard_thread::run(start))?);
+        let cpus = &placement.shards[index as usize];
+        shards.push(spawn_shard(&format!("shard-{index}"), cpus, move || shard_thread::run(start))?);
     }
     Ok(Running { shards, mailboxes: senders, registrations, events })
+}
+
+/// Lets the endpoint listen, if there is to be one; where. A default port that cannot be had is no reason not to start.
+fn start_endpoint(config: &BrokerConfig, view: Arc<BrokerView>) -> Result<Option<SocketAddr>, BindError> {
+    let endpoint = &config.endpoint;
+    if !endpoint.enabled {
+        return Ok(None);
+    }
+    let mut wanted: Vec<u16> = config
+        .all_shards()
+        .flat_map(|shard| [shard.listen_port, shard.fast_listen_port, shard.ha_listen_port])
+        .collect();
+    wanted.extend(config.own_name_server().map(|address| address.port()));
+    let listener = match observe::bind(endpoint.address, endpoint.port, &wanted, ENDPOINT_PORT) {
+        Ok(listener) => listener,
+        Err(error @ BindError::Exact { .. }) => return Err(error),
+        Err(error @ BindError::Default { .. }) => {
+            tracing::warn!("{error}");
+            return Ok(None);
+        }
+    };
+    let address = listener.local_addr().ok();
+    tokio::spawn(async move {
+        let Err(error) = observe::serve(listener, view).await;
+        tracing::error!(%error, "there is no metrics endpoint");
+    });
+    Ok(address)
 }
 
 /// Starts a task for every shard and name server; each success sends which. Returns how many there are.
 fn start_registration(
     config: &Arc<BrokerConfig>,
     running: &Running,
+    view: &Arc<BrokerView>,
     stopped: &watch::Receiver<bool>,
     registered: &mpsc::UnboundedSender<(u32, usize)>,
     tasks: &mut tokio::task::JoinSet<()>,
 ) -> usize {
     for (identity, topics) in config.all_shards().zip(&running.registrations) {
         for (number, server) in config.registration.name_servers.0.iter().enumerate() {
-            let (who, registered) = ((identity.index, number), registered.clone());
+            let (who, registered, view) = ((identity.index, number), registered.clone(), view.clone());
             let tell = move || {
+                view.registered(who.0);
                 // Nobody listens once the process has said that it is ready.
                 let _ = registered.send(who);
             };
@@ -226,7 +300,7 @@ fn start_registration(
 }
 
 /// What a user needs to know now that it serves.
-fn announce(config: &BrokerConfig, began: Instant) {
+fn announce(config: &BrokerConfig, endpoint: Option<SocketAddr>, began: Instant) {
     let mut text = format!("Turbopump broker is ready after {} ms\n", began.elapsed().as_millis());
     for shard in config.all_shards() {
         text += &format!("  broker       {:<24} {}\n", shard.broker_name, shard.advertised_address);
@@ -234,10 +308,16 @@ fn announce(config: &BrokerConfig, began: Instant) {
     let servers: Vec<String> =
         config.registration.name_servers.0.iter().map(|server| format!("{}:{}", server.host, server.port)).collect();
     text += &format!("  name server  {}\n  store        {}\n", servers.join(";"), config.store.root.display());
+    if let Some(address) = endpoint {
+        let local = address.ip().is_unspecified().then_some(config.network.advertised_ip);
+        let address = SocketAddr::new(local.unwrap_or(address.ip()), address.port());
+        text += &format!("  metrics      http://{address}/metrics\n");
+    }
     if config.mode == Mode::Standalone {
         let server = servers.first().map_or("", String::as_str);
         text += &format!(
-            "Send and receive a first message:\n  mqadmin sendMessage -n {server} -t first -p 'hello' && mqadmin consumeMessage -n {server} -t first\n"
+            "Send and receive a first message:\n  mqadmin sendMessage -n {server} -t first -p 'hello' && mqadmin \
+             consumeMessage -n {server} -t first\n"
         );
     }
     let mut out = std::io::stdout().lock();

@@ -121,6 +121,16 @@ impl Producers {
         ProducerTableBody { data: self.members.groups().map(of_group).collect() }
     }
 
+    /// Groups that have a member, ascending.
+    pub fn groups(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.members.groups()
+    }
+
+    /// The group's members with their connection, in the order they connected.
+    pub fn members<'a>(&'a self, group: &str) -> impl Iterator<Item = (u64, &'a Member)> + use<'a> {
+        self.members.of_group(group)
+    }
+
     /// How many memberships there are.
     pub fn len(&self) -> usize {
         self.members.len()

@@ -1,13 +1,16 @@
 //! What the broker makes of its log at start.
 
+use std::sync::Arc;
+
 use protocol::record::RecordView;
 use protocol::topic_name::SCHEDULE_TOPIC;
 use storage::consume_queue::ConsumeQueues;
-use storage::store::Replay;
+use storage::store::{OpenProgress, Replay};
 
 use crate::control_record::ControlRecord;
 use crate::control_tables::{ControlTables, ControlTablesSnapshot};
 use crate::delay_levels::{DelayLevels, level_of_queue_id};
+use crate::metrics::RecoveryProgress;
 use crate::send_properties::SendProperties;
 use crate::subscription_group_table::GroupOptions;
 use crate::topic_table::TopicOptions;
@@ -18,13 +21,19 @@ pub struct TableReplay {
     groups: GroupOptions,
     delay_levels: DelayLevels,
     tables: ControlTables,
+    recovery: Arc<RecoveryProgress>,
 }
 
 impl TableReplay {
     /// Starts from empty tables.
     pub fn new(topics: TopicOptions, groups: GroupOptions, delay_levels: DelayLevels, now_ms: i64) -> Self {
         let tables = ControlTables::new(topics.clone(), groups.clone(), now_ms);
-        Self { topics, groups, delay_levels, tables }
+        Self { topics, groups, delay_levels, tables, recovery: Arc::default() }
+    }
+
+    /// The same, telling `recovery` how far it is.
+    pub(crate) fn shown_in(self, recovery: Arc<RecoveryProgress>) -> Self {
+        Self { recovery, ..self }
     }
 
     /// The tables, with the system's topics and groups in them.
@@ -59,6 +68,10 @@ impl Replay for TableReplay {
         }
         self.tables.apply(&record);
         Ok(())
+    }
+
+    fn progress(&mut self, progress: OpenProgress) {
+        self.recovery.opening(progress);
     }
 
     fn tags_code(&self, record: &RecordView<'_>) -> i64 {

@@ -1,11 +1,15 @@
 //! A request as processors see it, and the ways to answer it.
 
+use observe::{ReadAt, RpcAnswer};
 use protocol::code::ResponseCode;
 use protocol::command::CommandEncoder;
 use protocol::frame::{FRAME_BYTES_MAX, HeaderEncoding};
 use protocol::header::{FieldError, Header};
-use runtime::{ConnectionId, Outbox, Peer};
+use runtime::{ConnectionId, Peer};
 use storage::AppendError;
+
+use crate::env::Env;
+use crate::shard::Shard;
 
 /// Longest body of an answer; the rest of the frame is for its header.
 const ANSWER_BODY_BYTES_MAX: usize = FRAME_BYTES_MAX as usize - (64 << 10);
@@ -16,6 +20,10 @@ pub(crate) struct Request<'a> {
     pub(crate) header: &'a Header,
     pub(crate) encoding: HeaderEncoding,
     pub(crate) body: &'a [u8],
+    /// Its code's, see [`crate::route_table::number`].
+    pub(crate) number: u16,
+    /// When it was read.
+    pub(crate) read_at: ReadAt,
 }
 
 impl Request<'_> {
@@ -25,6 +33,9 @@ impl Request<'_> {
             opaque: self.header.opaque,
             encoding: self.encoding,
             is_oneway: self.header.is_oneway(),
+            is_held: false,
+            number: self.number,
+            read_at: self.read_at,
         }
     }
 }
@@ -36,24 +47,40 @@ pub(crate) struct Ticket {
     pub(crate) opaque: i32,
     pub(crate) encoding: HeaderEncoding,
     pub(crate) is_oneway: bool,
+    /// It waited for something to answer.
+    pub(crate) is_held: bool,
+    /// As the request's.
+    pub(crate) number: u16,
+    /// As the request's.
+    pub(crate) read_at: ReadAt,
 }
 
 impl Ticket {
+    /// What metrics count an answer with `code` as.
+    pub(crate) fn answer_kind(self, code: ResponseCode) -> RpcAnswer {
+        RpcAnswer { is_held: self.is_held, is_oneway: self.is_oneway, ..RpcAnswer::new(self.number, code.0) }
+    }
+
+    /// Counts an answer that was made without the functions below.
+    pub(crate) fn answered<E: Env>(self, shard: &Shard<E>, code: ResponseCode) {
+        shard.metrics.answered(self.answer_kind(code), self.read_at, || shard.env.instant());
+    }
+
     /// Answers with header fields only. A one-way request gets no answer, whatever it is.
-    pub(crate) fn answer(
+    pub(crate) fn answer<E: Env>(
         self,
-        outbox: &Outbox,
+        shard: &Shard<E>,
         code: ResponseCode,
         remark: Option<&str>,
         fields: impl FnOnce(&mut CommandEncoder<'_>),
     ) {
-        self.answer_with_body(outbox, code, remark, fields, &[]);
+        self.answer_with_body(shard, code, remark, fields, &[]);
     }
 
     /// Answers with header fields and a body. A list that fits no frame is refused: it can be asked for in parts.
-    pub(crate) fn answer_with_body(
+    pub(crate) fn answer_with_body<E: Env>(
         self,
-        outbox: &Outbox,
+        shard: &Shard<E>,
         code: ResponseCode,
         remark: Option<&str>,
         fields: impl FnOnce(&mut CommandEncoder<'_>),
@@ -65,9 +92,10 @@ impl Ticket {
         if body.len() > ANSWER_BODY_BYTES_MAX {
             let bytes = body.len();
             let remark = format!("the answer has {bytes} bytes, a frame holds {ANSWER_BODY_BYTES_MAX}");
-            return self.refuse(outbox, &Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
+            return self.refuse(shard, &Refusal::new(ResponseCode::SYSTEM_ERROR, remark));
         }
-        outbox.with_buffer(self.connection, |buffer| {
+        self.answered(shard, code);
+        shard.outbox.with_buffer(self.connection, |buffer| {
             let mut encoder = CommandEncoder::response(buffer, self.encoding, code.0, self.opaque, remark);
             fields(&mut encoder);
             encoder.finish_with_body(body);
@@ -75,18 +103,18 @@ impl Ticket {
     }
 
     /// Answers 0 without fields or body.
-    pub(crate) fn succeed(self, outbox: &Outbox) {
-        self.answer(outbox, ResponseCode::SUCCESS, None, |_| ());
+    pub(crate) fn succeed<E: Env>(self, shard: &Shard<E>) {
+        self.answer(shard, ResponseCode::SUCCESS, None, |_| ());
     }
 
     /// Answers 0 with a body.
-    pub(crate) fn succeed_with_body(self, outbox: &Outbox, body: &[u8]) {
-        self.answer_with_body(outbox, ResponseCode::SUCCESS, None, |_| (), body);
+    pub(crate) fn succeed_with_body<E: Env>(self, shard: &Shard<E>, body: &[u8]) {
+        self.answer_with_body(shard, ResponseCode::SUCCESS, None, |_| (), body);
     }
 
     /// Answers a refusal.
-    pub(crate) fn refuse(self, outbox: &Outbox, refusal: &Refusal) {
-        self.answer(outbox, refusal.code, Some(&refusal.remark), |encoder| {
+    pub(crate) fn refuse<E: Env>(self, shard: &Shard<E>, refusal: &Refusal) {
+        self.answer(shard, refusal.code, Some(&refusal.remark), |encoder| {
             for (key, value) in refusal.fields {
                 encoder.field(key, *value);
             }

@@ -72,13 +72,31 @@ pub fn codes() -> impl Iterator<Item = RequestCode> {
     Routes::<RealEnv>::ALL.iter().map(|route| route.code)
 }
 
+/// How many numbers [`number`] gives.
+pub(crate) fn numbers() -> u16 {
+    NUMBERS
+}
+
+const NUMBERS: u16 = Routes::<RealEnv>::ALL.len() as u16 + 1;
+
+/// The row of a code, from 0; codes without a row share the number behind the last.
+pub(crate) fn number(code: i32) -> u16 {
+    let row = Routes::<RealEnv>::ALL.binary_search_by_key(&code, |route| route.code.0);
+    row.map_or(NUMBERS - 1, |row| row as u16)
+}
+
+/// The code of a row.
+pub(crate) fn code_of(number: u16) -> Option<RequestCode> {
+    Routes::<RealEnv>::ALL.get(usize::from(number)).map(|route| route.code)
+}
+
 /// Runs the processor of a request.
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let () = Routes::<E>::ASCENDING;
-    let code = request.header.code;
-    match Routes::<E>::ALL.binary_search_by_key(&code, |route| route.code.0) {
-        Ok(at) => (Routes::<E>::ALL[at].run)(shard, request),
-        Err(_) => {
+    match Routes::<E>::ALL.get(usize::from(request.number)) {
+        Some(route) => (route.run)(shard, request),
+        None => {
+            let code = request.header.code;
             let remark = format!(" request type {code} not supported");
             Err(Halt::refuse(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark))
         }

@@ -1,6 +1,7 @@
 //! A shard behind sockets.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use protocol::frame::Frame;
 use runtime::{Flow, Peer, Service};
@@ -15,11 +16,26 @@ pub struct ShardService<E: Env>(pub Rc<Shard<E>>);
 impl<E: Env> Service for ShardService<E> {
     type Message = ShardMessage;
 
+    fn sweep_began(&self, now: Instant) {
+        self.0.metrics.sweep_began(now);
+    }
+
+    fn sweep_sent(&self, stalled: usize) {
+        self.0.metrics.sweep_sent(stalled, || self.0.env.instant());
+    }
+
+    fn connected(&self, _: &Peer) {
+        let connections = &self.0.metrics.connections;
+        connections.set(connections.get() + 1);
+    }
+
     fn frame(&self, peer: &Peer, frame: &Frame<'_>) -> Flow {
         self.0.handle(peer, frame)
     }
 
     fn closed(&self, peer: &Peer) {
+        let connections = &self.0.metrics.connections;
+        connections.set(connections.get() - 1);
         self.0.forget(peer);
     }
 

@@ -29,6 +29,7 @@ use crate::control_record::ControlRecord;
 use crate::control_tables::ControlTables;
 use crate::env::Env;
 use crate::group_commit::GroupCommit;
+use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
 use crate::parked_pulls::ParkedPulls;
 use crate::processor::pull::{self, PullJob};
 use crate::queue_locks::QueueLocks;
@@ -47,6 +48,12 @@ pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
 const REGISTRATION_PAUSE_MS: i64 = 100;
 /// ... but this many changes in a row are registered at once each: clients ask for a new topic's route straight away.
 const REGISTRATION_BURST: i64 = 32;
+/// With a ring, less than is worth a write waits for more at most this long.
+const WRITE_LINGER: Duration = Duration::from_millis(5);
+/// Where acknowledgements wait for the write, it waits at most this long for those who were answered last ...
+const GATHER_MAX: Duration = Duration::from_micros(100);
+/// ... and at most this part of what the last one took.
+const GATHER_SHARE: u32 = 4;
 /// How often a checkpoint that has to wait for another looks.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1);
 /// Reads of old messages that one shard has under way; further ones are answered busy.
@@ -78,6 +85,7 @@ pub struct Shard<E: Env> {
     pub(crate) disk_is_full: Cell<bool>,
     /// Number of the next request from this shard to a client.
     pub(crate) next_opaque: Cell<i32>,
+    pub(crate) metrics: ShardMetrics,
     header: RefCell<Header>,
     /// Reads of old messages under way.
     reads: Cell<usize>,
@@ -86,6 +94,27 @@ pub struct Shard<E: Env> {
     topics_changed: Cell<bool>,
     registration_due_ms: Cell<i64>,
     committer: RefCell<Option<Waker>>,
+    /// What the committer waits for.
+    write_from: Cell<WriteFrom>,
+}
+
+/// How much has to wait before the log is written.
+#[derive(Clone, Copy, Default)]
+enum WriteFrom {
+    #[default]
+    Anything,
+    Bytes(u64),
+    Answers(usize),
+}
+
+impl WriteFrom {
+    fn is_reached<E: Env>(self, shard: &Shard<E>) -> bool {
+        match self {
+            Self::Anything => shard.store.log().waiting_bytes() > 0,
+            Self::Bytes(bytes) => shard.store.log().waiting_bytes() >= bytes,
+            Self::Answers(count) => shard.commit.borrow().len() >= count,
+        }
+    }
 }
 
 /// Buffers that requests use one after the other.
@@ -127,7 +156,7 @@ impl<E: Env> Shard<E> {
             BrokerProperties::new(&config.identity.region_id, config.identity.trace_on, &config.identity.cluster_name);
         let unique_ids = UniqueIdSource::new(store_host.ip(), std::process::id(), identity.index);
         let parked = ParkedPulls::with_pulls_max(config.pulls.parked_max as usize);
-        let now_ms = env.now_ms();
+        let (now_ms, started) = (env.now_ms(), env.instant());
         Self {
             env,
             config,
@@ -148,6 +177,7 @@ impl<E: Env> Shard<E> {
             scratch: RefCell::default(),
             disk_is_full: Cell::new(false),
             next_opaque: Cell::new(0),
+            metrics: ShardMetrics::new(started),
             header: RefCell::default(),
             reads: Cell::new(0),
             has_stalled: Cell::new(false),
@@ -155,6 +185,7 @@ impl<E: Env> Shard<E> {
             topics_changed: Cell::new(true),
             registration_due_ms: Cell::new(0),
             committer: RefCell::default(),
+            write_from: Cell::default(),
         }
     }
 
@@ -174,12 +205,18 @@ impl<E: Env> Shard<E> {
             // An answer to a request of ours; those sent so far are one-way.
             return Flow::Continue;
         }
-        let request = Request { peer, header, encoding: frame.encoding, body: frame.body };
+        let (number, read_at) = (route_table::number(header.code), self.metrics.read_at());
+        let request = Request { peer, header, encoding: frame.encoding, body: frame.body, number, read_at };
         match route_table::run(self, &request) {
-            Ok(()) => Flow::Continue,
+            Ok(()) => {
+                if header.is_oneway() {
+                    request.ticket().answered(self, ResponseCode::SUCCESS);
+                }
+                Flow::Continue
+            }
             Err(Halt::Refuse(refusal)) => {
                 tracing::debug!(remote = %peer.remote, code = header.code, answer = %refusal.code, remark = refusal.remark, "refused");
-                request.ticket().refuse(&self.outbox, &refusal);
+                request.ticket().refuse(self, &refusal);
                 Flow::Continue
             }
             Err(Halt::Stall) => {
@@ -195,7 +232,7 @@ impl<E: Env> Shard<E> {
         let end = self.store.log().seal();
         self.commit.borrow_mut().seal(end.position);
         self.confirm();
-        if self.store.log().has_unwritten()
+        if self.write_from.get().is_reached(self)
             && let Some(committer) = self.committer.take()
         {
             committer.wake();
@@ -279,6 +316,7 @@ impl<E: Env> Shard<E> {
         let bytes: usize = records.iter().map(|record| record.body.len()).sum();
         let appended = self.store.append(queue, records, tags_code, control)?;
         self.statistics.borrow_mut().put(records.len() as u64, bytes as u64);
+        self.metrics.stored(queue, topic, records.len() as u64, appended.end - appended.physical_offset);
         Ok(appended)
     }
 
@@ -334,9 +372,14 @@ impl<E: Env> Shard<E> {
                 parked.wake(queue, at as i64 + 1, unit.tags_code, now_ms, &mut woken);
             }
         });
-        self.commit.borrow_mut().release(limit, &self.outbox);
+        {
+            let mut latency = self.metrics.latency.borrow_mut();
+            latency.refresh(|| self.env.instant());
+            let success = |ticket: Ticket| latency.answered(ticket.answer_kind(ResponseCode::SUCCESS), ticket.read_at);
+            self.commit.borrow_mut().release(limit, &self.outbox, success);
+        }
         if let Some(cause) = self.store.log().failure() {
-            self.commit.borrow_mut().fail(&cause, &self.outbox);
+            self.commit.borrow_mut().fail(&cause, |ticket, refusal| ticket.refuse(self, refusal));
         }
         for job in woken.drain(..) {
             pull::run_again(self, job);
@@ -346,21 +389,43 @@ impl<E: Env> Shard<E> {
 
     /// The one task that writes messages: runs as long as the shard.
     pub async fn run_committer(self: Rc<Self>) {
+        let (mut answered, mut flush_took) = (0, Duration::ZERO);
         loop {
-            poll_fn(|context| {
-                if self.store.log().has_unwritten() {
-                    return Poll::Ready(());
-                }
-                self.committer.replace(Some(context.waker().clone()));
-                Poll::Pending
-            })
-            .await;
+            self.unwritten(WriteFrom::Anything).await;
+            let log = self.store.log();
+            let linger = match log.worthwhile_write_bytes() {
+                // What lies in the ring is acknowledged already: a write that waits for more costs nobody anything.
+                Some(bytes) => Some((WriteFrom::Bytes(bytes), WRITE_LINGER)),
+                // Those who were just answered send again at once. Without this they would fall into two camps, each
+                // waiting for the other's flush before its own.
+                None if answered > 1 => Some((WriteFrom::Answers(answered), GATHER_MAX.min(flush_took / GATHER_SHARE))),
+                None => None,
+            };
+            if let Some((enough, at_most)) = linger {
+                futures_lite::future::or(self.unwritten(enough), self.env.sleep(at_most)).await;
+            }
+            answered = self.commit.borrow().len();
+            let began = self.env.instant();
             if let Err(error) = self.store.log().flush().await {
                 let shard = &self.identity.broker_name;
                 tracing::error!(%error, shard, "this shard takes no more messages; what it holds can still be read");
             }
+            flush_took = self.env.instant() - began;
             self.confirm_and_resume();
         }
+    }
+
+    /// Completes when as much as `enough` waits to be written.
+    async fn unwritten(&self, enough: WriteFrom) {
+        poll_fn(|context| {
+            if enough.is_reached(self) && self.store.log().has_unwritten() {
+                return Poll::Ready(());
+            }
+            self.write_from.set(enough);
+            self.committer.replace(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 
     async fn prepare_next_segment(self: Rc<Self>) {
@@ -419,6 +484,18 @@ impl<E: Env> Shard<E> {
         }
     }
 
+    /// Counts messages that went from a queue to a group.
+    pub(crate) fn pulled(&self, queue: QueueIndex, group: GroupSlot, messages: u64, bytes: u64) {
+        let queues = self.store.queues().borrow();
+        let topic = || queues.name(queue).map(|(topic, _)| &**topic);
+        self.metrics.traffic.borrow_mut().pulled(queue, topic, group, messages, bytes);
+    }
+
+    /// Reads of old messages under way.
+    pub(crate) fn reads_under_way(&self) -> usize {
+        self.reads.get()
+    }
+
     /// A connection is gone, and what waited for it.
     pub fn forget(self: &Rc<Self>, peer: &Peer) {
         self.parked.borrow_mut().cancel(peer.id.to_u64());
@@ -451,6 +528,16 @@ impl<E: Env> Shard<E> {
     /// A message of another shard of the process.
     pub fn receive(self: &Rc<Self>, message: ShardMessage) {
         match message {
+            // Whoever asked may have given up meanwhile.
+            ShardMessage::Report(answer) => _ = answer.send(Box::new(ShardReport::of(self))),
+            ShardMessage::Groups(answer) => {
+                let shard = self.clone();
+                self.env.spawn_background(async move {
+                    if let Some(report) = GroupReport::gather(shard).await {
+                        let _ = answer.send(report);
+                    }
+                });
+            }
             ShardMessage::TopicCreated(config) => {
                 let now_ms = self.env.now_ms();
                 if let Err(error) = self.tables.borrow_mut().topics.create_like(&config, now_ms) {

@@ -1,10 +1,18 @@
-//! What shards of one process tell each other. Never data: a message arrives on the core that owns its queue.
+//! What shards of one process tell each other, and what the control thread asks them. Never data: a message arrives on
+//! the core that owns its queue.
 
 use protocol::body::TopicConfig;
+use tokio::sync::oneshot;
+
+use crate::metrics::{GroupReport, ShardReport};
 
 /// One such message.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum ShardMessage {
     /// A topic came to be by itself on another shard.
     TopicCreated(TopicConfig),
+    /// The control thread wants to know what was counted; answered in the same turn.
+    Report(oneshot::Sender<Box<ShardReport>>),
+    /// It wants to know about groups; answered by a background task, or not at all while another one gathers.
+    Groups(oneshot::Sender<GroupReport>),
 }

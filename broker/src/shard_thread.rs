@@ -18,6 +18,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::config::{BrokerConfig, FlushDiskType, ShardIdentity};
 use crate::env::Env;
 use crate::maintenance;
+use crate::metrics::{RecoveryPhase, RecoveryProgress};
 use crate::preflight::{Capabilities, FileIo};
 use crate::real_env::RealEnv;
 use crate::registration::RegistrationSender;
@@ -50,11 +51,13 @@ pub(crate) struct ShardStart {
     pub(crate) registration: RegistrationSender,
     pub(crate) events: UnboundedSender<(u32, ShardEvent)>,
     pub(crate) seed: u64,
+    pub(crate) recovery: Arc<RecoveryProgress>,
 }
 
 /// Runs a shard until its mailbox is told to stop.
 pub(crate) async fn run(start: ShardStart) {
-    let mut end = End { index: start.identity.index, events: start.events.clone(), result: None };
+    let (events, recovery) = (start.events.clone(), start.recovery.clone());
+    let mut end = End { index: start.identity.index, events, recovery, result: None };
     end.result = Some(live(start).await);
 }
 
@@ -63,6 +66,7 @@ pub(crate) async fn run(start: ShardStart) {
 struct End {
     index: u32,
     events: UnboundedSender<(u32, ShardEvent)>,
+    recovery: Arc<RecoveryProgress>,
     result: Option<Result<(), String>>,
 }
 
@@ -70,6 +74,7 @@ impl Drop for End {
     fn drop(&mut self) {
         let panicked = || Err(format!("shard {} panicked; its last words are above", self.index));
         let result = self.result.take().unwrap_or_else(panicked);
+        self.recovery.enter(RecoveryPhase::Ended);
         // A control thread that is gone has nobody left to tell.
         let _ = self.events.send((self.index, ShardEvent::Ended(result)));
     }
@@ -102,6 +107,7 @@ async fn live(start: ShardStart) -> Result<(), String> {
     runtime::time::spawn_background(maintenance::run_background(shard.clone()));
     shard.sweep_end();
     tracing::info!(shard = name, elapsed_ms = began.elapsed().as_millis() as u64, "shard is serving");
+    start.recovery.enter(RecoveryPhase::Serving);
     let _ = start.events.send((shard.identity.index, ShardEvent::Ready));
     let service = Rc::new(ShardService(shard.clone()));
     let served = serve(service, outbox, options, start.mailbox).await;
@@ -133,7 +139,9 @@ async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<(MessageStore<D
     };
     let groups = GroupOptions { auto_create: config.topics.auto_create_group };
     let levels = config.topics.delay_levels.clone();
-    let mut replay = TableReplay::new(topic_options(config, &start.identity), groups, levels, env.now_ms());
+    let replay = TableReplay::new(topic_options(config, &start.identity), groups, levels, env.now_ms());
+    start.recovery.measure(&start.folder);
+    let mut replay = replay.shown_in(start.recovery.clone());
     let left = left_ring(start);
     let has_ring = left.is_some();
     let (store, recovery) = MessageStore::open(disk, start.log_id, options, left, &mut replay).await?;

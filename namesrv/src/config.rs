@@ -50,6 +50,12 @@ pub struct Config {
     pub need_wait_for_service: bool,
     /// How long (`waitSecondsForService`, 45 s).
     pub wait_for_service: Duration,
+    /// Whether there is an endpoint for metrics and health (`metricsExporterType`, `PROM`; `DISABLE` switches it off).
+    pub shows_metrics: bool,
+    /// Local address it listens on (`metricsPromExporterHost`, `bindAddress`).
+    pub metrics_address: Option<IpAddr>,
+    /// Where it listens (`metricsPromExporterPort`, `auto`: 5556 or the next free port below it).
+    pub metrics_port: Option<u16>,
     /// Keys that are known but do nothing here, as they were given: tools show them again.
     without_meaning: BTreeMap<&'static str, String>,
 }
@@ -136,6 +142,9 @@ impl Config {
             delete_topic_with_broker_registration: false,
             need_wait_for_service: false,
             wait_for_service: Duration::from_secs(45),
+            shows_metrics: true,
+            metrics_address: None,
+            metrics_port: None,
             without_meaning: BTreeMap::new(),
         }
     }
@@ -243,10 +252,12 @@ mod tests {
             kvConfigPath=/kv.json\nconfigBlackList=listenPort\norderMessageEnable=true\n\
             returnOrderTopicConfigToBroker=false\nscanNotActiveBrokerInterval=5000\nsupportActingMaster=TRUE\n\
             enableAllTopicList=false\nenableTopicList=false\ndeleteTopicWithBrokerRegistration=true\n\
-            needWaitForService=true\nwaitSecondsForService=7\nproductEnvName=center\n";
+            needWaitForService=true\nwaitSecondsForService=7\nproductEnvName=center\n\
+            metricsExporterType=DISABLE\nmetricsPromExporterHost=127.0.0.1\nmetricsPromExporterPort=15556\n";
         let config = load(text).unwrap().config;
         assert_eq!(config.listen_port, 19876);
         assert_eq!(config.scan_interval, Duration::from_secs(5));
+        assert_eq!((config.shows_metrics, config.metrics_port), (false, Some(15_556)));
         let shown = config.to_text();
         assert_eq!(load(&shown).unwrap().config, config);
         assert!(shown.contains("supportActingMaster=true\n"), "{shown}");
@@ -282,6 +293,8 @@ mod tests {
             ("orderMessageEnable=yes", "`orderMessageEnable=yes`: true or false"),
             ("scanNotActiveBrokerInterval=0", "`scanNotActiveBrokerInterval=0`: a number of milliseconds, at least 1"),
             ("kvConfigPath=", "`kvConfigPath=`: a path"),
+            ("metricsPromExporterPort=0", "`metricsPromExporterPort=0`: a port, 1 to 65535, or auto"),
+            ("metricsExporterType=LOG", "`metricsExporterType=LOG`: PROM or DISABLE"),
         ] {
             let error = load(text).unwrap_err().to_string();
             assert_eq!(error, format!("/etc/namesrv.conf line 1: {expected}"));

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod file_store;
 pub mod kv_config;
+pub mod metrics;
 mod name_server;
 mod processor;
 pub mod route_table;

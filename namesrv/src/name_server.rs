@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use observe::RpcAnswer;
 use protocol::CommandEncoder;
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::frame::{FRAME_BYTES_MAX, Frame};
@@ -27,6 +28,8 @@ pub struct NameServer {
     started_at: Duration,
     /// Reused by all requests.
     header: Header,
+    /// What the last frame came to, for the metrics.
+    answered: Option<RpcAnswer>,
 }
 
 /// Why a name server does not start.
@@ -83,7 +86,7 @@ impl NameServer {
             None => KvConfig::default(),
         };
         let (registry, header) = (BrokerRegistry::default(), Header::default());
-        Ok(Self { config, registry, kv, files, started_at: now, header })
+        Ok(Self { config, registry, kv, files, started_at: now, header, answered: None })
     }
 
     /// The settings in force.
@@ -115,6 +118,10 @@ impl NameServer {
                 return false;
             }
             let outcome = self.run(&Request { now, connection, header: &header, body: frame.body });
+            let code = outcome.as_ref().map_or_else(|refusal| refusal.code, |_| ResponseCode::SUCCESS);
+            let number = route_table::number(RequestCode(header.code));
+            let is_oneway = header.is_oneway();
+            self.answered = Some(RpcAnswer { is_oneway, ..RpcAnswer::new(number, code.0) });
             if !header.is_oneway() {
                 encode_answer(out, frame, &header, &outcome);
             }
@@ -122,6 +129,11 @@ impl NameServer {
         });
         self.header = header;
         answered
+    }
+
+    /// What the request of the last frame came to, if it was one; once.
+    pub(crate) fn take_answered(&mut self) -> Option<RpcAnswer> {
+        self.answered.take()
     }
 
     fn run(&mut self, request: &Request<'_>) -> Outcome {

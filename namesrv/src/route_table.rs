@@ -57,6 +57,20 @@ pub(crate) fn find(code: RequestCode) -> Option<&'static Route> {
     ROUTES.binary_search_by_key(&code.0, |route| route.code.0).ok().map(|index| &ROUTES[index])
 }
 
+/// How many numbers [`number`] gives.
+pub(crate) const NUMBERS: u16 = ROUTES.len() as u16 + 1;
+
+/// The row of a code, from 0; codes without a row share the number behind the last.
+pub(crate) fn number(code: RequestCode) -> u16 {
+    let row = ROUTES.binary_search_by_key(&code.0, |route| route.code.0);
+    row.map_or(NUMBERS - 1, |row| row as u16)
+}
+
+/// The code of a row.
+pub(crate) fn code_of(number: u16) -> Option<RequestCode> {
+    ROUTES.get(usize::from(number)).map(|route| route.code)
+}
+
 /// All codes that are answered, in ascending order.
 pub fn codes() -> impl Iterator<Item = RequestCode> {
     ROUTES.iter().map(|route| route.code)

@@ -1,5 +1,6 @@
 //! Writing commands: [`CommandEncoder`] straight into a send buffer, [`RemotingCommand`] as a value of its own.
 
+use crate::byte_scan::find_to_escape;
 use crate::frame::{FRAME_BYTES_MAX, FRAME_PREFIX_BYTES, Frame, HEADER_BYTES_MAX, HeaderEncoding};
 use crate::header::{FLAG_ONEWAY, FLAG_RESPONSE, Header, HeaderError};
 use crate::language::Language;
@@ -92,38 +93,43 @@ impl<'a> CommandEncoder<'a> {
         Self { out, encoding, start, fields_at, has_fields: false, language, version, opaque, flag, remark }
     }
 
-    /// Appends an ext field. In JSON every value is a quoted string: clients ignore or refuse any other.
-    pub fn field(&mut self, key: &str, value: impl EncodeField) -> &mut Self {
-        value.with_text(|text| self.text_field(key, text));
+    /// Appends an ext field. In JSON every value is a quoted string: clients ignore or refuse any other. `key` is a name
+    /// of our own, which needs no escaping.
+    pub fn field(&mut self, key: &'static str, value: impl EncodeField) -> &mut Self {
+        debug_assert!(find_to_escape(key.as_bytes()).is_none(), "a key of our own: {key}");
+        value.with_text(|text, escapes| self.text_field((key, false), (text, escapes)));
         self
     }
 
+    /// Key and value, each with whether any of it may have to be escaped in JSON.
+    #[inline]
+    fn text_field(&mut self, (key, key_escapes): (&str, bool), (value, value_escapes): (&str, bool)) {
+        let Self { out, encoding, has_fields, .. } = self;
+        match encoding {
+            HeaderEncoding::Json => {
+                out.extend_from_slice(if *has_fields { b",\"" } else { b",\"extFields\":{\"" });
+                push_json_text(out, key, key_escapes);
+                out.extend_from_slice(b"\":\"");
+                push_json_text(out, value, value_escapes);
+                out.push(b'"');
+            }
+            HeaderEncoding::RocketMq => {
+                let key_length = i16::try_from(key.len()).expect("keys are short names of our own");
+                out.extend_from_slice(&key_length.to_be_bytes());
+                out.extend_from_slice(key.as_bytes());
+                out.extend_from_slice(&length_i32(value.len()).to_be_bytes());
+                out.extend_from_slice(value.as_bytes());
+            }
+        }
+        *has_fields = true;
+    }
+
     /// Appends an ext field if there is a value.
-    pub fn optional_field(&mut self, key: &str, value: Option<impl EncodeField>) -> &mut Self {
+    pub fn optional_field(&mut self, key: &'static str, value: Option<impl EncodeField>) -> &mut Self {
         if let Some(value) = value {
             self.field(key, value);
         }
         self
-    }
-
-    fn text_field(&mut self, key: &str, value: &str) {
-        match self.encoding {
-            HeaderEncoding::Json => {
-                let before: &[u8] = if self.has_fields { b"," } else { b",\"extFields\":{" };
-                self.out.extend_from_slice(before);
-                push_json_string(self.out, key);
-                self.out.push(b':');
-                push_json_string(self.out, value);
-            }
-            HeaderEncoding::RocketMq => {
-                let key_length = i16::try_from(key.len()).expect("keys are short names of our own");
-                self.out.extend_from_slice(&key_length.to_be_bytes());
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.extend_from_slice(&length_i32(value.len()).to_be_bytes());
-                self.out.extend_from_slice(value.as_bytes());
-            }
-        }
-        self.has_fields = true;
     }
 
     /// Ends a frame without body.
@@ -198,39 +204,39 @@ fn length_i32(bytes: usize) -> i32 {
 
 /// A value that an ext field can carry, as text.
 pub trait EncodeField {
-    /// Calls `write` with the text of the value.
-    fn with_text(&self, write: impl FnOnce(&str));
+    /// Calls `write` with the text of the value, and whether any of it may have to be escaped in JSON.
+    fn with_text(&self, write: impl FnOnce(&str, bool));
 }
 
 impl EncodeField for &str {
-    fn with_text(&self, write: impl FnOnce(&str)) {
-        write(self);
+    fn with_text(&self, write: impl FnOnce(&str, bool)) {
+        write(self, true);
     }
 }
 
 impl EncodeField for &String {
-    fn with_text(&self, write: impl FnOnce(&str)) {
-        write(self);
+    fn with_text(&self, write: impl FnOnce(&str, bool)) {
+        write(self, true);
     }
 }
 
 impl EncodeField for String {
-    fn with_text(&self, write: impl FnOnce(&str)) {
-        write(self);
+    fn with_text(&self, write: impl FnOnce(&str, bool)) {
+        write(self, true);
     }
 }
 
 impl EncodeField for bool {
-    fn with_text(&self, write: impl FnOnce(&str)) {
-        write(if *self { "true" } else { "false" });
+    fn with_text(&self, write: impl FnOnce(&str, bool)) {
+        write(if *self { "true" } else { "false" }, false);
     }
 }
 
 macro_rules! encode_integers {
     ($($type:ty),*) => {
         $(impl EncodeField for $type {
-            fn with_text(&self, write: impl FnOnce(&str)) {
-                write(itoa::Buffer::new().format(*self));
+            fn with_text(&self, write: impl FnOnce(&str, bool)) {
+                write(itoa::Buffer::new().format(*self), false);
             }
         })*
     };
@@ -243,26 +249,28 @@ fn push_integer(out: &mut Vec<u8>, value: i32) {
 
 /// Quotes and escapes what JSON demands: quotes, backslashes and control characters. The rest stays UTF-8.
 pub(crate) fn push_json_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut copied = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        if !matches!(byte, b'"' | b'\\' | 0..=0x1F) {
-            continue;
-        }
-        out.extend_from_slice(&bytes[copied..at]);
-        copied = at + 1;
+    push_json_text(out, text, true);
+    out.push(b'"');
+}
+
+#[inline]
+fn push_json_text(out: &mut Vec<u8>, text: &str, escapes: bool) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    while escapes && let Some(run) = find_to_escape(rest) {
+        out.extend_from_slice(&rest[..run]);
+        let byte = rest[run];
         match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             _ => {
                 let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xF)]);
                 out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
             }
         }
+        rest = &rest[run + 1..];
     }
-    out.extend_from_slice(&bytes[copied..]);
-    out.push(b'"');
+    out.extend_from_slice(rest);
 }
 
 /// A command that owns its parts: for clients, tools and tests. The server's hot path uses [`Header`] and
@@ -310,7 +318,7 @@ impl RemotingCommand {
     /// The same with one more ext field.
     #[must_use]
     pub fn with_field(mut self, key: &str, value: impl EncodeField) -> Self {
-        value.with_text(|text| self.fields.push((key.to_owned(), text.to_owned())));
+        value.with_text(|text, _| self.fields.push((key.to_owned(), text.to_owned())));
         self
     }
 
@@ -349,7 +357,7 @@ impl RemotingCommand {
         let remark = self.remark.as_deref();
         let mut encoder = CommandEncoder::start(out, encoding, sender, self.code, self.opaque, self.flag, remark);
         for (key, value) in &self.fields {
-            encoder.text_field(key, value);
+            encoder.text_field((key, true), (value, true));
         }
         encoder.finish_with_body(&self.body);
     }

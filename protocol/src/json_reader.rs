@@ -4,6 +4,10 @@
 //! every sent message are escaped. The fastjson dialect of [`crate::body::fastjson`] is none of its business either.
 //! As liberal as the reference: raw control characters inside strings are taken.
 
+use std::ops::Range;
+
+use crate::byte_scan::find_string_end;
+
 /// How deep a skipped value may nest.
 pub(crate) const JSON_DEPTH_MAX: usize = 64;
 
@@ -90,17 +94,19 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    pub(crate) fn literal(&mut self, word: &'static str) -> Result<(), JsonError> {
+    /// Where it stood.
+    pub(crate) fn literal(&mut self, word: &'static str) -> Result<Range<usize>, JsonError> {
         self.peek();
         if !self.text[self.at..].starts_with(word) {
             return Err(self.error(word));
         }
+        let start = self.at;
         self.at += word.len();
-        Ok(())
+        Ok(start..self.at)
     }
 
-    /// A number as it is written.
-    pub(crate) fn number(&mut self) -> Result<&'a str, JsonError> {
+    /// Where a number stands.
+    pub(crate) fn number(&mut self) -> Result<Range<usize>, JsonError> {
         self.peek();
         let start = self.at;
         self.take_raw(b"-");
@@ -112,7 +118,12 @@ impl<'a> JsonReader<'a> {
             self.take_raw(b"+-");
             self.digits()?;
         }
-        Ok(&self.text[start..self.at])
+        Ok(start..self.at)
+    }
+
+    /// A number as it is written.
+    pub(crate) fn number_text(&mut self) -> Result<&'a str, JsonError> {
+        self.number().map(|range| &self.text[range])
     }
 
     fn take_raw(&mut self, any_of: &[u8]) -> bool {
@@ -130,12 +141,26 @@ impl<'a> JsonReader<'a> {
         Ok(())
     }
 
+    /// Where the text of a string stands, without its quotes. `None`, and nothing is consumed, if it has escapes or is none.
+    pub(crate) fn plain_string(&mut self) -> Option<Range<usize>> {
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = start + find_string_end(&self.text.as_bytes()[start..])?;
+        if self.text.as_bytes()[end] == b'\\' {
+            return None;
+        }
+        self.at = end + 1;
+        Some(start..end)
+    }
+
     /// A string, unescaped, appended to `out`.
     pub(crate) fn string_into(&mut self, out: &mut String) -> Result<(), JsonError> {
         self.expect(b'"', "a string")?;
         loop {
             let rest = &self.text[self.at..];
-            let Some(run) = memchr::memchr2(b'"', b'\\', rest.as_bytes()) else {
+            let Some(run) = find_string_end(rest.as_bytes()) else {
                 self.at = self.text.len();
                 return Err(self.error("`\"`"));
             };
@@ -204,7 +229,7 @@ impl<'a> JsonReader<'a> {
         self.expect(b'"', "a string")?;
         loop {
             let rest = &self.text.as_bytes()[self.at..];
-            let Some(run) = memchr::memchr2(b'"', b'\\', rest) else {
+            let Some(run) = find_string_end(rest) else {
                 self.at = self.text.len();
                 return Err(self.error("`\"`"));
             };
@@ -233,9 +258,9 @@ impl<'a> JsonReader<'a> {
                     self.number()?;
                     None
                 }
-                ValueKind::True => self.literal("true").map(|()| None)?,
-                ValueKind::False => self.literal("false").map(|()| None)?,
-                ValueKind::Null => self.literal("null").map(|()| None)?,
+                ValueKind::True => self.literal("true").map(|_| None)?,
+                ValueKind::False => self.literal("false").map(|_| None)?,
+                ValueKind::Null => self.literal("null").map(|_| None)?,
                 ValueKind::Object => Some(b'}'),
                 ValueKind::Array => Some(b']'),
             };

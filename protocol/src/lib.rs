@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod body;
+mod byte_scan;
 pub mod code;
 pub mod command;
 pub mod frame;

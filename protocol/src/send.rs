@@ -43,14 +43,16 @@ impl<'a> SendRequest<'a> {
     /// # Errors
     /// [`FieldError`] for a missing topic, queue or number that every client sends, or a number that is none.
     pub fn from_header(header: &'a Header, code: RequestCode) -> Result<Self, FieldError> {
-        let names = match code {
-            RequestCode::SEND_MESSAGE | RequestCode::SEND_REPLY_MESSAGE => &V1,
-            _ => &V2,
-        };
+        let is_spelt_out = matches!(code, RequestCode::SEND_MESSAGE | RequestCode::SEND_REPLY_MESSAGE);
+        let names = if is_spelt_out { &V1 } else { &V2 };
         // One pass over the header for all fields: this runs for every message.
         let mut values = [None; FIELDS];
         for (key, value) in header.fields() {
-            if let Some(index) = names.iter().position(|name| *name == key) {
+            let index = match key.as_bytes() {
+                [letter @ b'a'..=b'n'] if !is_spelt_out => Some(usize::from(letter - b'a')),
+                _ => names.iter().position(|name| *name == key),
+            };
+            if let Some(index) = index {
                 values[index] = Some(value).filter(|value| !value.is_empty());
             }
         }

@@ -8,6 +8,8 @@ pub mod connection;
 pub mod control;
 mod epoll;
 pub mod listener;
+#[cfg(any(test, feature = "loopback"))]
+pub mod loopback;
 pub mod mailbox;
 pub mod outbox;
 pub mod service;

@@ -124,6 +124,11 @@ impl Outbox {
         find(&mut self.0.borrow_mut().queues, to).map_or(0, |queue| queue.bytes)
     }
 
+    /// Bytes that wait for all connections to read them.
+    pub fn total_bytes(&self) -> usize {
+        self.0.borrow().bytes
+    }
+
     /// Announces an answer of about `bytes` that is made by and by. Without this, a client could have any number of them
     /// under way before it has read the first.
     pub fn expect(&self, to: ConnectionId, bytes: usize) -> ExpectedBytes {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::time::Instant;
 
 use protocol::frame::Frame;
 
@@ -43,6 +44,8 @@ pub trait Service: 'static {
     /// What other threads may send here.
     type Message: Send + 'static;
 
+    /// A sweep begins: what `frame` gets until `sweep_end` was there at `now`.
+    fn sweep_began(&self, _now: Instant) {}
     /// A connection was accepted.
     fn connected(&self, _peer: &Peer) {}
     /// A whole frame arrived. Answers go to the shard's [`Outbox`](crate::Outbox), now or later.
@@ -51,6 +54,8 @@ pub trait Service: 'static {
     fn closed(&self, _peer: &Peer) {}
     /// Every ready connection has been read: the group-commit point.
     fn sweep_end(&self) {}
+    /// What was due has been handed to the sockets. `stalled` connections are not read for now.
+    fn sweep_sent(&self, _stalled: usize) {}
     /// Whether answers will follow without further requests: the end waits for them a while.
     fn has_pending(&self) -> bool {
         false

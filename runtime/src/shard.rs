@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 
 /// Registered memory of an executor, bytes; log buffers that do not fit are taken from the heap. glommio registers it
 /// three times over against the limit of locked memory, so more would not start under Debian's default.
@@ -16,6 +16,15 @@ const RING_DEPTH: usize = 256;
 /// says then that nothing ran. At the start, with no timer to wake it, it would sleep for ever. So this is longer than a
 /// thread waits for a processor; what it is meant for, that I/O is looked at under load, the sweep sees to.
 const PREEMPT: Duration = Duration::from_secs(2);
+
+/// Where a shard's threads run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShardCpus {
+    /// The processor that the shard itself is pinned to; `None`: any.
+    pub own: Option<usize>,
+    /// Processors for the thread that makes the shard's slow file system calls; empty: where the shard is.
+    pub helpers: Vec<usize>,
+}
 
 /// A running shard.
 pub struct ShardHandle<T: Send + 'static>(ExecutorJoinHandle<T>);
@@ -29,20 +38,76 @@ impl<T: Send + 'static> ShardHandle<T> {
     }
 }
 
-/// Starts a thread named `name`, pinned to `cpu` if one is given, and runs what `start` makes on it.
+/// Starts a thread named `name`, pinned as `cpus` says, and runs what `start` makes on it. The thread is pinned before its
+/// executor and before anything of `start` allocates, so all of a shard's memory is first touched on its processor and lies
+/// on that processor's memory node.
 /// # Errors
 /// The executor cannot be made: io_uring is not permitted, or locked memory is short. `preflight` says which.
 pub fn spawn_shard<F, T>(
     name: &str,
-    cpu: Option<usize>,
+    cpus: &ShardCpus,
     start: impl FnOnce() -> F + Send + 'static,
 ) -> io::Result<ShardHandle<T>>
 where
     F: Future<Output = T> + 'static,
     T: Send + 'static,
 {
-    let placement = cpu.map_or(Placement::Unbound, Placement::Fixed);
-    let builder = LocalExecutorBuilder::new(placement).name(name).io_memory(IO_MEMORY_BYTES).ring_depth(RING_DEPTH);
+    let placement = cpus.own.map_or(Placement::Unbound, Placement::Fixed);
+    let mut builder = LocalExecutorBuilder::new(placement).name(name).io_memory(IO_MEMORY_BYTES).ring_depth(RING_DEPTH);
+    if let Some(helpers) = helper_placement(&cpus.helpers)? {
+        builder = builder.blocking_thread_pool_placement(helpers);
+    }
     let builder = builder.preempt_timer(PREEMPT);
     builder.spawn(start).map(ShardHandle).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// One thread on any of `helpers`; `None` if there are none, then glommio puts it where the executor is.
+fn helper_placement(helpers: &[usize]) -> io::Result<Option<PoolPlacement>> {
+    if helpers.is_empty() {
+        return Ok(None);
+    }
+    let online = CpuSet::online().map_err(|error| io::Error::other(error.to_string()))?;
+    let set = online.filter(|location| helpers.contains(&location.cpu));
+    Ok((!set.is_empty()).then(|| PoolPlacement::Fenced(1, set)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rustix::thread::{CpuSet as Mask, sched_getaffinity};
+
+    use super::*;
+
+    fn mask() -> Vec<usize> {
+        let set = sched_getaffinity(None).unwrap();
+        (0..Mask::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
+    }
+
+    #[test]
+    fn a_shard_is_pinned_before_anything_of_it_is_made_and_its_helper_is_elsewhere() {
+        let all = mask();
+        let (own, other) = (all[0], *all.last().unwrap());
+        let cpus = ShardCpus { own: Some(own), helpers: vec![other] };
+        let start = || {
+            let before_its_future = mask();
+            async move {
+                let of_helper = glommio::executor().spawn_blocking(mask).await;
+                (before_its_future, mask(), of_helper)
+            }
+        };
+        let masks = spawn_shard("pinned", &cpus, start).unwrap().join().unwrap();
+        assert_eq!(masks, (vec![own], vec![own], vec![other]));
+    }
+
+    #[test]
+    fn a_shard_without_processors_runs_where_its_starter_may() {
+        let started = spawn_shard("anywhere", &ShardCpus::default(), || async { mask() });
+        assert_eq!(started.unwrap().join().unwrap(), mask());
+    }
+
+    #[test]
+    fn helpers_that_are_switched_off_leave_glommios_choice() {
+        assert_eq!(helper_placement(&[]).unwrap(), None);
+        assert_eq!(helper_placement(&[4095]).unwrap(), None);
+    }
 }

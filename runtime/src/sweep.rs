@@ -179,6 +179,7 @@ impl<S: Service> Server<S> {
     /// One sweep. True: the shard is to stop.
     fn sweep(&mut self, ready: &[Ready]) -> bool {
         let now = Instant::now();
+        self.service.sweep_began(now);
         let mut stop = false;
         for ready in ready {
             match ready.token {
@@ -192,6 +193,7 @@ impl<S: Service> Server<S> {
         }
         self.service.sweep_end();
         self.flush(now);
+        self.service.sweep_sent(self.stalled.len());
         stop
     }
 

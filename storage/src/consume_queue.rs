@@ -19,6 +19,8 @@ pub const FILE_UNITS: u64 = 300_000;
 pub const DIRECTORY: &str = "consumequeue";
 /// Units of an active queue that stay in memory when a checkpoint has written them.
 const KEEP_UNITS: usize = 2048;
+/// Units of one write to a file: what a busy queue has gathered is encoded piece by piece, so that requests go on.
+const WRITE_UNITS: usize = 4096;
 /// Units of one read from a file.
 const WINDOW_UNITS: u64 = 2048;
 /// Windows kept a shard; more consumers of old messages than this read some units twice.
@@ -55,6 +57,13 @@ impl Unit {
 /// Names a queue of this shard for the life of the process; never given twice.
 #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct QueueIndex(u32);
+
+impl QueueIndex {
+    /// Where tables by queue have its row: queues are numbered from 0.
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// One MessageQueue. Queue offsets are message numbers.
 #[derive(Debug, Default)]
@@ -317,7 +326,10 @@ impl ConsumeQueues {
             let excess = queue.tail.len().saturating_sub(keep.max(unpersisted));
             if excess > 0 {
                 queue.tail.drain(..excess);
-                queue.tail.shrink_to(2 * queue.tail.len());
+                // A busy queue fills the same memory again until the next checkpoint.
+                if idle {
+                    queue.tail.shrink_to(2 * queue.tail.len());
+                }
             }
             queue.end_at_checkpoint = queue.end;
         }
@@ -409,12 +421,17 @@ impl Unpersisted {
             let (file, within) = (at / FILE_UNITS, at % FILE_UNITS);
             let until = end.min((file + 1) * FILE_UNITS);
             let units = &self.units[(at - self.start) as usize..(until - self.start) as usize];
-            let mut bytes = Vec::with_capacity(units.len() * UNIT_BYTES as usize);
-            units.iter().for_each(|unit| unit.encode(&mut bytes));
             let path = file_path(&self.folder, file);
             let plain = disk.open_plain(&path, true).await.map_err(StorageError::io("open", &path))?;
             let is_new = plain.length().await.map_err(StorageError::io("measure", &path))? == 0;
-            plain.write_all_at(within * UNIT_BYTES, bytes).await.map_err(StorageError::io("write to", &path))?;
+            let mut byte = within * UNIT_BYTES;
+            for piece in units.chunks(WRITE_UNITS) {
+                let mut bytes = Vec::with_capacity(piece.len() * UNIT_BYTES as usize);
+                piece.iter().for_each(|unit| unit.encode(&mut bytes));
+                let end = byte + bytes.len() as u64;
+                plain.write_all_at(byte, bytes).await.map_err(StorageError::io("write to", &path))?;
+                byte = end;
+            }
             plain.sync_data().await.map_err(StorageError::io("sync", &path))?;
             plain.close().await.map_err(StorageError::io("close", &path))?;
             if is_new {

@@ -42,29 +42,8 @@ impl StoreFolder {
         fs::create_dir_all(root).map_err(StorageError::io("create", path_text(root)))?;
         let lock = take_lock(root)?;
         let path = root.join(IDENTITY_FILE);
-        let found = match fs::read(&path) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(StorageError::io("read", path_text(&path))(error)),
-        };
-        let mut identity = match found {
-            None if has_shards(root)? => {
-                let what = "it is missing, and there are shard folders: a new id would make their messages unreadable. Restore it".to_owned();
-                return Err(StorageError::Malformed { path: path_text(&path), what });
-            }
-            None => IdentityFile { format: FORMAT, store_id: format!("{new_id:016x}"), shards: 0 },
-            Some(bytes) => parse(&path, &bytes)?,
-        };
-        if identity.format != FORMAT {
-            return Err(StorageError::Format { path: path_text(root), found: identity.format, expected: FORMAT });
-        }
-        if identity.shards > shards {
-            return Err(StorageError::TooFewShards {
-                path: path_text(root),
-                found: identity.shards,
-                configured: shards,
-            });
-        }
+        let new = IdentityFile { format: FORMAT, store_id: format!("{new_id:016x}"), shards: 0 };
+        let mut identity = read_identity(root, shards)?.unwrap_or(new);
         if identity.shards < shards {
             identity.shards = shards;
             write_durably(root, &path, &identity)?;
@@ -74,6 +53,19 @@ impl StoreFolder {
             what: format!("storeId {:?}: {error}", identity.store_id),
         })?;
         Ok(Self { root: root.to_owned(), store_id, shards, _lock: lock })
+    }
+
+    /// Whether [`Self::open`] would open what is in `root` now, if anything is. Changes nothing.
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn check(root: &Path, shards: u32) -> Result<(), StorageError> {
+        if !root.is_dir() {
+            return Ok(());
+        }
+        if let Ok(lock) = File::open(root.join(LOCK_FILE)) {
+            lock_file(root, lock)?;
+        }
+        read_identity(root, shards).map(drop)
     }
 
     /// Shards of the store.
@@ -91,6 +83,30 @@ impl StoreFolder {
         // An odd multiplier keeps the ids of the shards of all stores apart.
         LogId(self.store_id.wrapping_add(u64::from(shard).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
+}
+
+/// The identity in `root`, if it is one for this version and at most `shards` shards; `None` if there is no store yet.
+fn read_identity(root: &Path, shards: u32) -> Result<Option<IdentityFile>, StorageError> {
+    let path = root.join(IDENTITY_FILE);
+    let identity = match fs::read(&path) {
+        Ok(bytes) => parse(&path, &bytes)?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StorageError::io("read", path_text(&path))(error));
+        }
+        Err(_) if has_shards(root)? => {
+            let what =
+                "it is missing, and there are shard folders: a new id would make their messages unreadable. Restore it";
+            return Err(StorageError::Malformed { path: path_text(&path), what: what.to_owned() });
+        }
+        Err(_) => return Ok(None),
+    };
+    if identity.format != FORMAT {
+        return Err(StorageError::Format { path: path_text(root), found: identity.format, expected: FORMAT });
+    }
+    if identity.shards > shards {
+        return Err(StorageError::TooFewShards { path: path_text(root), found: identity.shards, configured: shards });
+    }
+    Ok(Some(identity))
 }
 
 fn has_shards(root: &Path) -> Result<bool, StorageError> {
@@ -114,7 +130,17 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<IdentityFile, StorageError> {
 fn take_lock(root: &Path) -> Result<File, StorageError> {
     let path = root.join(LOCK_FILE);
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut lock = opened.map_err(StorageError::io("open", path_text(&path)))?;
+    let mut lock = lock_file(root, opened.map_err(StorageError::io("open", path_text(&path)))?)?;
+    let write = |lock: &mut File| {
+        lock.set_len(0)?;
+        lock.rewind()?;
+        writeln!(lock, "{}", std::process::id())
+    };
+    write(&mut lock).map_err(StorageError::io("write to", path_text(&path)))?;
+    Ok(lock)
+}
+
+fn lock_file(root: &Path, mut lock: File) -> Result<File, StorageError> {
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut pid = String::new();
         let holder = match lock.read_to_string(&mut pid) {
@@ -123,12 +149,6 @@ fn take_lock(root: &Path) -> Result<File, StorageError> {
         };
         return Err(StorageError::Locked { path: path_text(root), holder });
     }
-    let write = |lock: &mut File| {
-        lock.set_len(0)?;
-        lock.rewind()?;
-        writeln!(lock, "{}", std::process::id())
-    };
-    write(&mut lock).map_err(StorageError::io("write to", path_text(&path)))?;
     Ok(lock)
 }
 
@@ -173,6 +193,20 @@ mod tests {
         let _held = StoreFolder::open(folder.path(), 1, 1).unwrap();
         let error = StoreFolder::open(folder.path(), 1, 1).unwrap_err().to_string();
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn checking_a_store_says_what_opening_would_say_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("store");
+        StoreFolder::check(&root, 1).unwrap();
+        assert!(!root.exists());
+        let held = StoreFolder::open(&root, 2, 1).unwrap();
+        assert!(matches!(StoreFolder::check(&root, 2), Err(StorageError::Locked { .. })));
+        drop(held);
+        StoreFolder::check(&root, 3).unwrap();
+        assert!(matches!(StoreFolder::check(&root, 1), Err(StorageError::TooFewShards { found: 2, .. })));
+        assert_eq!(StoreFolder::open(&root, 2, 1).unwrap().shards(), 2, "a check for three shards made no third");
     }
 
     #[test]

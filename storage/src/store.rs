@@ -38,6 +38,27 @@ pub trait Replay {
     fn control(&mut self, record: &[u8], queues: &mut ConsumeQueues) -> Result<(), String>;
     /// The tags code of a message's unit.
     fn tags_code(&self, record: &RecordView<'_>) -> i64;
+    /// How far opening is, for whoever waits for it. Called often.
+    fn progress(&mut self, _progress: OpenProgress) {}
+}
+
+/// How far opening a store is.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum OpenProgress {
+    /// The newest checkpoint is looked for and read.
+    Checkpoint,
+    /// The log behind it is read. Where it ends shows only then: at the end of its last file or before.
+    Log {
+        /// Physical offset of the first byte read.
+        first: u64,
+        /// Physical offset up to which it is read.
+        position: u64,
+    },
+    /// ConsumeQueue files are written again.
+    Queues {
+        /// How many are missing or short.
+        damaged: usize,
+    },
 }
 
 /// Where a message went.
@@ -91,6 +112,7 @@ impl<D: Disk> MessageStore<D> {
         ring: Option<Box<dyn Ring>>,
         replay: &mut impl Replay,
     ) -> Result<(Self, StoreRecovery), StorageError> {
+        replay.progress(OpenProgress::Checkpoint);
         let found = checkpoint::load(&disk, id).await?;
         let mut queues = ConsumeQueues::default();
         let mut damaged = Vec::new();
@@ -106,7 +128,10 @@ impl<D: Disk> MessageStore<D> {
         }
         let from = found.checkpoint.as_ref().map(recover_from);
         let ring_term = stored_term(&disk).await?;
+        let first = found.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.position);
+        replay.progress(OpenProgress::Log { first, position: first });
         let opened = CommitLog::open(disk, id, options, from, ring, ring_term, |header, payload| {
+            replay.progress(OpenProgress::Log { first, position: header.end() });
             replay_entry(header, payload, &mut queues, replay)
         });
         let (log, recovery) = opened.await.map_err(|error| name_checkpoint_cause(error, &found.unreadable))?;
@@ -121,6 +146,7 @@ impl<D: Disk> MessageStore<D> {
             retained_from: Cell::new(0),
         };
         damaged.retain(|queue| store.queues.borrow().get(*queue).is_some());
+        replay.progress(OpenProgress::Queues { damaged: damaged.len() });
         store.rebuild(&damaged, position, replay).await?;
         let log_first = store.log.first();
         let unknown = store.queues.borrow_mut().drop_below(log_first);

@@ -9,6 +9,7 @@ use super::property::{Kind, Value};
 use super::property_table::{self, SHARDS_MAX};
 use super::sources::{Mode, Origin};
 use super::values::Entry;
+use crate::placement::one_per_core;
 
 /// Folder of the store; the `~` is the user's home.
 const STORE_FOLDER: &str = "~/store";
@@ -22,13 +23,14 @@ const CONNECTIONS_MAX: i64 = 16_384;
 const CONNECTIONS_MAX_STANDALONE: i64 = 4_096;
 
 /// In this order: `shards` looks at a list of `cpus` that somebody gave, the default of `cpus` at `shards`.
-const DERIVED: [&str; 11] = [
+const DERIVED: [&str; 12] = [
     "brokerIP1",
     "brokerIP2",
     "brokerName",
     "connectionsMax",
     "haListenPort",
     "logCacheBytes",
+    "metricsPromExporterHost",
     "namesrvAddr",
     "shards",
     "cpus",
@@ -64,6 +66,7 @@ fn derive(name: &str, set: &[Option<Entry>], mode: Mode, machine: &MachineDefaul
         "cpus" => Value::Cpus(cpus(set, mode, machine)),
         "haListenPort" => Value::Int(int(set, "listenPort").map_or(0, |port| port + 1)),
         "logCacheBytes" => by_mode(LOG_CACHE_BYTES, LOG_CACHE_BYTES_STANDALONE),
+        "metricsPromExporterHost" => Value::Text(bind_address(set)),
         "namesrvAddr" => Value::NameServers(NameServers(Vec::new())),
         "shards" => Value::Int(shards(set, mode, machine)),
         "storePathCommitLog" => Value::Path(root(set).join("commitlog")),
@@ -79,22 +82,26 @@ fn name_from(host_name: &str) -> String {
     host_name.chars().map(fitting).take(HOST_NAME_CHARS_MAX).collect()
 }
 
-/// Pinned to the mask, unless that would be wrong: under a CPU quota several containers share the same processors and
-/// would all meet on the first ones, and so would several brokers that somebody tries out.
+/// Pinned, one processor of each physical core of the mask, unless that would be wrong: under a CPU quota several
+/// containers share the same processors and would all meet on the first ones, and so would several brokers that somebody
+/// tries out.
 fn cpus(set: &[Option<Entry>], mode: Mode, machine: &MachineDefaults) -> CpuChoice {
     let under_quota = machine.cpus_usable < machine.cpus.len();
     if mode == Mode::Standalone || under_quota {
         return CpuChoice::Any;
     }
     let shards = int(set, "shards").and_then(|shards| usize::try_from(shards).ok());
-    CpuChoice::List(machine.cpus.iter().copied().take(shards.unwrap_or(machine.cpus.len())).collect())
+    let cores = one_per_core(&machine.topology, &machine.cpus);
+    CpuChoice::List(cores.iter().copied().take(shards.unwrap_or(cores.len())).collect())
 }
 
+/// As many as there are physical cores: a hyper-thread sibling adds little to a core that a shard keeps busy.
 fn shards(set: &[Option<Entry>], mode: Mode, machine: &MachineDefaults) -> i64 {
+    let usable = one_per_core(&machine.topology, &machine.cpus).len().min(machine.cpus_usable);
     let shards = match set[row("cpus")].as_ref().map(|entry| &entry.value) {
         Some(Value::Cpus(CpuChoice::List(cpus))) => cpus.len(),
-        _ if mode == Mode::Standalone => machine.cpus_usable.min(SHARDS_STANDALONE_MAX),
-        _ => machine.cpus_usable,
+        _ if mode == Mode::Standalone => usable.min(SHARDS_STANDALONE_MAX),
+        _ => usable,
     };
     i64::try_from(shards).unwrap_or(i64::MAX).clamp(1, i64::from(SHARDS_MAX))
 }
@@ -117,6 +124,10 @@ fn row(name: &str) -> usize {
 fn int(set: &[Option<Entry>], name: &str) -> Option<i64> {
     let entry = set[row(name)].as_ref()?;
     if let Value::Int(value) = entry.value { Some(value) } else { None }
+}
+
+fn bind_address(set: &[Option<Entry>]) -> String {
+    set[row("bindAddress")].as_ref().map_or_else(String::new, |entry| entry.value.to_string())
 }
 
 fn root(set: &[Option<Entry>]) -> PathBuf {

@@ -110,7 +110,10 @@ pub enum ConfigError {
         last: i64,
     },
     /// Two listeners of this process want one port.
-    #[error("port {port} is wanted twice, as {one} and as {other}; move listenPort, haListenPort or namesrvListenPort")]
+    #[error(
+        "port {port} is wanted twice, as {one} and as {other}; move listenPort, haListenPort, \
+         namesrvListenPort or metricsPromExporterPort"
+    )]
     PortTwice {
         /// The port.
         port: u16,

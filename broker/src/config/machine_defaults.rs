@@ -1,10 +1,11 @@
 //! What defaults take from the machine and its user. Gathered once, then an argument like any other.
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, thread};
 
 use super::local_address;
+use crate::placement::Topology;
 
 /// Facts that defaults are derived from.
 #[derive(Debug, Clone)]
@@ -15,10 +16,13 @@ pub struct MachineDefaults {
     pub local_ipv4: Option<Ipv4Addr>,
     /// The home folder of the user.
     pub home: Option<PathBuf>,
-    /// The affinity mask: processors this process may run on, ascending.
+    /// The affinity mask: processors this process may run on, ascending. The kernel has taken those out that its control group
+    /// (cpuset) does not have.
     pub cpus: Vec<usize>,
     /// How many of them it may keep busy; fewer than `cpus` under a CPU quota (cgroup).
     pub cpus_usable: usize,
+    /// How the machine's processors are made up.
+    pub topology: Topology,
     /// Looks up a host name.
     pub resolve: fn(&str) -> Option<IpAddr>,
 }
@@ -37,6 +41,7 @@ impl MachineDefaults {
             home: env::home_dir().filter(|home| home.is_absolute()),
             cpus_usable: thread::available_parallelism().map_or(1, usize::from).min(cpus.len()),
             cpus,
+            topology: Topology::gather(Path::new("/sys")),
             resolve: resolve_host,
         }
     }

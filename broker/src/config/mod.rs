@@ -5,6 +5,7 @@
 
 pub mod consumers;
 mod derived_defaults;
+pub mod endpoint;
 pub mod error;
 pub mod identity;
 mod local_address;
@@ -29,7 +30,10 @@ use std::net::SocketAddr;
 
 use protocol::properties_text;
 
+use crate::placement::Placement;
+
 pub use self::consumers::Consumers;
+pub use self::endpoint::EndpointConfig;
 pub use self::error::{ConfigError, ConfigErrors, ConfigWarning};
 pub use self::identity::Identity;
 pub use self::machine_defaults::MachineDefaults;
@@ -67,6 +71,8 @@ pub struct BrokerConfig {
     pub consumers: Consumers,
     /// How shards register with name servers.
     pub registration: Registration,
+    /// Metrics and health.
+    pub endpoint: EndpointConfig,
     values: Values,
     machine: MachineDefaults,
 }
@@ -101,6 +107,7 @@ impl BrokerConfig {
             pulls: Pulls::from_values(&values),
             consumers: Consumers::from_values(&values),
             registration: Registration::from_values(&values, &mut warnings),
+            endpoint: EndpointConfig::from_values(&values, &machine, &mut errors, &mut warnings),
             values,
             machine,
         };
@@ -115,6 +122,17 @@ impl BrokerConfig {
     /// Every shard, shard 0 first.
     pub fn all_shards(&self) -> impl Iterator<Item = ShardIdentity> {
         (0..self.shards.count).map(|index| self.shard(index))
+    }
+
+    /// Where every thread runs.
+    pub fn placement(&self) -> Placement {
+        let shards: Vec<Option<usize>> = self.all_shards().map(|shard| shard.cpu).collect();
+        Placement::new(&self.machine.topology, &self.machine.cpus, &shards)
+    }
+
+    /// The machine and the user that defaults were taken from.
+    pub fn machine(&self) -> &MachineDefaults {
+        &self.machine
     }
 
     /// Where the name server of `--standalone` listens; `None` without it.

@@ -47,6 +47,7 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 
 // Why a property has no meaning here.
 const ALWAYS_SO: &str = "this is always so here, or a limit of the protocol";
+const BOUNDED_SERIES: &str = "topics, groups and requests that are told apart have limits of their own";
 const COUNTED_ANYWAY: &str = "statistics are plain counters of each shard and are always kept";
 const DELAY_ONE_PASS: &str = "delayed messages are delivered by the shard's own thread, in batches";
 const DERIVED_QUEUES: &str = "the ConsumeQueue is derived from the log and kept in this broker's own way";
@@ -81,7 +82,8 @@ const FULL_REGISTRATION: &str =
 const KEY_INDEX: &str = "the index of message keys is not there yet";
 const LIGHT_QUEUES: &str = "light message queues are not there yet";
 const MESSAGE_TYPES: &str = "message types of topics and static subscriptions are not there yet";
-const METRICS: &str = "the metrics endpoint is not there yet";
+const METRIC_LABELS: &str = "further labels are not there yet; Prometheus can add them where it fetches";
+const METRIC_PUSH: &str = "metrics are not sent anywhere yet; Prometheus fetches them";
 const ONE_STORE_PATH: &str = "the log has one place, storePathRootDir";
 const PARTIAL_REGISTRATION: &str = "the topic table is always registered whole";
 const POP: &str = "POP consumption is not there yet";
@@ -259,7 +261,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("controllerHeartBeatTimeoutMills", INT, "10000", CONTROLLER),
     no_meaning("correctLogicMinOffsetForceInterval", INT, "300000", DERIVED_QUEUES),
     no_meaning("correctLogicMinOffsetSleepInterval", INT, "1", DERIVED_QUEUES),
-    works("cpus", Kind::Cpus, derived("every processor this process may run on")).important(),
+    works("cpus", Kind::Cpus, derived("one of each physical core this process may run on; --standalone, CPU quota: any")).important(),
     not_yet("dLegerGroup", TEXT, "", DLEDGER),
     not_yet("dLegerPeers", TEXT, "", DLEDGER),
     not_yet("dLegerSelfId", TEXT, "", DLEDGER),
@@ -297,18 +299,18 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("enableCalcFilterBitMap", BOOL, "false", SQL_FILTER),
     no_meaning("enableCleanExpiredOffset", BOOL, "false", STATE_IN_LOG).important(),
     not_yet("enableCompaction", BOOL, "false", COMPACTION),
-    not_yet("enableConnectionMetrics", BOOL, "false", METRICS),
+    works("enableConnectionMetrics", BOOL, fixed("true")),
     no_meaning("enableConsumeQueueExt", BOOL, "false", DERIVED_QUEUES),
     refused("enableControllerMode", BOOL, "false", CONTROLLER),
     no_meaning("enableCreateSysGroup", BOOL, "true", ALWAYS_SO),
     refused("enableDLegerCommitLog", BOOL, "false", DLEDGER),
     no_meaning("enableDetailStat", BOOL, "true", COUNTED_ANYWAY),
     no_meaning("enableFastChannelEventProcess", BOOL, "false", ONE_THREAD),
-    not_yet("enableLagAndDlqMetrics", BOOL, "false", METRICS),
+    works("enableLagAndDlqMetrics", BOOL, fixed("true")),
     not_yet("enableLmq", BOOL, "false", LIGHT_QUEUES),
     not_yet("enableLmqStats", BOOL, "false", LIGHT_QUEUES),
     no_meaning("enableLogConsumeQueueRepeatedlyBuildWhenRecover", BOOL, "false", DERIVED_QUEUES),
-    not_yet("enableMessageStoreMetrics", BOOL, "false", METRICS),
+    works("enableMessageStoreMetrics", BOOL, fixed("true")),
     not_yet("enableMixedMessageType", BOOL, "false", MESSAGE_TYPES),
     not_yet("enableMultiDispatch", BOOL, "false", LIGHT_QUEUES),
     no_meaning("enableNetWorkFlowControl", BOOL, "false", NO_NETTY),
@@ -323,8 +325,8 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("enableReconnectForGoAway", BOOL, "true", NO_NETTY),
     no_meaning("enableRegisterProducer", BOOL, "true", ALWAYS_SO),
     not_yet("enableRemoteEscape", BOOL, "false", REPLICATION),
-    not_yet("enableRemotingMetrics", BOOL, "false", METRICS),
-    not_yet("enableRequestMetrics", BOOL, "false", METRICS),
+    works("enableRemotingMetrics", BOOL, fixed("true")),
+    works("enableRequestMetrics", BOOL, fixed("true")),
     not_yet("enableRetryTopicV2", BOOL, "false", POP),
     no_meaning("enableRocksDBLog", BOOL, "false", DERIVED_QUEUES),
     no_meaning("enableRunningFlagsInFlush", BOOL, "false", OWN_RECOVERY).important(),
@@ -336,7 +338,7 @@ pub static PROPERTIES: &[Property] = &[
     refused("enableSlaveActingMaster", BOOL, "false", REPLICATION),
     no_meaning("enableSplitMetadata", BOOL, "true", STATE_IN_LOG),
     not_yet("enableSplitRegistration", BOOL, "false", PARTIAL_REGISTRATION),
-    not_yet("enableStatsMetrics", BOOL, "false", METRICS),
+    works("enableStatsMetrics", BOOL, fixed("true")),
     not_yet("enableTransactionMetrics", BOOL, "false", TRANSACTIONS),
     not_yet("enabledAppendPropCRC", BOOL, "false", RECORD_CRC),
     no_meaning("endTransactionPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
@@ -437,17 +439,17 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("messageIndexSafe", BOOL, "false", KEY_INDEX).important(),
     refused("messageStorePlugIn", TEXT, "", TIERED_STORE),
     no_meaning("metaDataHosts", TEXT, "", GONE),
-    not_yet("metricGrpcExporterIntervalInMills", INT, "60000", METRICS),
-    not_yet("metricGrpcExporterTimeOutInMills", INT, "3000", METRICS),
-    not_yet("metricLoggingExporterIntervalInMills", INT, "10000", METRICS),
-    not_yet("metricsExporterType", TEXT, "DISABLE", METRICS),
-    not_yet("metricsGrpcExporterHeader", TEXT, "", METRICS),
-    not_yet("metricsGrpcExporterTarget", TEXT, "", METRICS),
-    not_yet("metricsInDelta", BOOL, "false", METRICS),
-    not_yet("metricsLabel", TEXT, "", METRICS),
-    not_yet("metricsOtelCardinalityLimit", INT, "50000", METRICS),
-    not_yet("metricsPromExporterHost", TEXT, "", METRICS),
-    not_yet("metricsPromExporterPort", INT, "5557", METRICS),
+    not_yet("metricGrpcExporterIntervalInMills", INT, "60000", METRIC_PUSH),
+    not_yet("metricGrpcExporterTimeOutInMills", INT, "3000", METRIC_PUSH),
+    not_yet("metricLoggingExporterIntervalInMills", INT, "10000", METRIC_PUSH),
+    works("metricsExporterType", Kind::Choice(&["DISABLE", "OTLP_GRPC", "PROM", "LOG"]), fixed("PROM")).important(),
+    not_yet("metricsGrpcExporterHeader", TEXT, "", METRIC_PUSH),
+    not_yet("metricsGrpcExporterTarget", TEXT, "", METRIC_PUSH),
+    not_yet("metricsInDelta", BOOL, "false", METRIC_PUSH),
+    not_yet("metricsLabel", TEXT, "", METRIC_LABELS),
+    no_meaning("metricsOtelCardinalityLimit", INT, "50000", BOUNDED_SERIES),
+    works("metricsPromExporterHost", Kind::Host, derived("bindAddress")),
+    works("metricsPromExporterPort", PORT, fixed("5557")).important(),
     not_yet("migrateAuthFromV1Enabled", BOOL, "false", ACCESS_CONTROL),
     refused("minInSyncReplicas", INT, "1", REPLICATION).important(),
     works("msgTraceTopicName", Kind::TopicName, fixed("RMQ_SYS_TRACE_TOPIC")).important(),
@@ -550,7 +552,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("serverSocketRcvBufSize", INT, "0", NO_NETTY),
     no_meaning("serverSocketSndBufSize", INT, "0", NO_NETTY),
     no_meaning("serverWorkerThreads", INT, "1", ONE_THREAD),
-    works("shards", int(1, SHARDS_MAX as i64), derived("one a processor; --standalone: at most 2")).important(),
+    works("shards", int(1, SHARDS_MAX as i64), derived("one a physical core; --standalone: at most 2")).important(),
     works("shmRingBytes", Kind::RingBytes, fixed("16777216")).important(),
     works("shmRingDir", Kind::Path, fixed("/dev/shm")),
     works("shortPollingTimeMills", int(1, HOUR_MS), fixed("1000")).at_run_time(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::endpoint::chosen_port;
 use super::error::ConfigError;
 use super::identity::Identity;
 use super::machine_defaults::MachineDefaults;
@@ -18,11 +19,11 @@ pub const FAST_PORT_DISTANCE: u16 = 2;
 /// How many shards there are and where they run.
 #[derive(Debug, Clone)]
 pub struct ShardLayout {
-    /// Number of shards. Fixed in the store at its first start. Default one a processor this process may use,
+    /// Number of shards. Fixed in the store at its first start. Default one a physical core this process may use,
     /// `--standalone` at most 2. Own: `shards`.
     pub count: u32,
-    /// Processors for the shards, in order. Default every processor of the affinity mask; not pinned under a CPU quota
-    /// and in `--standalone`. Own: `cpus`.
+    /// Processors for the shards, in order. Default one of each physical core of the affinity mask, memory nodes in turn; not
+    /// pinned under a CPU quota and in `--standalone`. Own: `cpus`.
     pub cpus: CpuChoice,
 }
 
@@ -114,6 +115,9 @@ pub(super) fn check_ports(values: &Values, mode: Mode) -> Result<(), ConfigError
     if first < 1 || last > i64::from(u16::MAX) {
         let listen_port = values.number("listenPort");
         return Err(ConfigError::PortsOutOfRange { listen_port, shards, first, last });
+    }
+    if let Some(port) = chosen_port(values) {
+        wanted.push((i64::from(port), "metrics endpoint".to_owned()));
     }
     for (port, other) in wanted {
         if let Some(one) = uses.insert(port, other.clone()) {

@@ -2,11 +2,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
+use observe::PortChoice;
+
 use super::parse::cpu_choice::CpuChoice;
 use super::property::{Class, Kind, Property};
 use super::property_table::PROPERTIES;
 use super::sources::Assignment;
 use super::*;
+use crate::placement::{CpuPlace, Topology};
 
 /// A machine of eight processors, four of which this process may run on.
 fn machine() -> MachineDefaults {
@@ -16,6 +19,7 @@ fn machine() -> MachineDefaults {
         home: Some("/home/u".into()),
         cpus: vec![0, 1, 4, 5],
         cpus_usable: 4,
+        topology: Topology::default(),
         resolve: |host| (host == "known.example.com").then_some(IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9))),
     }
 }
@@ -125,9 +129,10 @@ fn other_value(property: &Property, default: &str) -> String {
 #[test]
 fn every_working_property_reaches_a_field() {
     let fields = |config: &BrokerConfig| {
-        let BrokerConfig { identity, network, shards, store, topics, sends, pulls, consumers, registration, .. } =
-            config;
-        format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}{sends:?}{pulls:?}{consumers:?}{registration:?}")
+        let BrokerConfig { identity, network, shards, store, topics, .. } = config;
+        let BrokerConfig { sends, pulls, consumers, registration, endpoint, .. } = config;
+        let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}");
+        format!("{first}{sends:?}{pulls:?}{consumers:?}{registration:?}{endpoint:?}")
     };
     let before = config("");
     let elsewhere = ["brokerId", "configBlackList"]; // always 0; read by `update`
@@ -272,6 +277,36 @@ fn shards_take_one_processor_each_of_the_affinity_mask() {
     let config = config("");
     assert_eq!(config.shards.count, 4);
     assert_eq!(config.all_shards().map(|shard| shard.cpu).collect::<Vec<_>>(), [Some(0), Some(1), Some(4), Some(5)]);
+}
+
+/// No processor.
+const NOBODY: [usize; 0] = [];
+
+/// Four cores of two threads each, numbered as Linux on x86 does; all of them may be used.
+fn hyper_threaded() -> MachineDefaults {
+    let topology = Topology::of((0..8).map(|cpu| (cpu, CpuPlace { core: cpu % 4, node: 0 })));
+    MachineDefaults { cpus: (0..8).collect(), cpus_usable: 8, topology, ..machine() }
+}
+
+#[test]
+fn hyper_thread_siblings_are_for_shards_only_if_they_are_named() {
+    let cpus = |text: &str| {
+        let (config, _) = load_on(hyper_threaded(), Mode::Server, text).unwrap();
+        config.all_shards().map(|shard| shard.cpu.unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(cpus(""), [0, 1, 2, 3]);
+    assert_eq!(cpus("shards=6"), [0, 1, 2, 3, 0, 1]);
+    assert_eq!(cpus("cpus=0-7"), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(cpus("cpus=0,4"), [0, 4]);
+}
+
+#[test]
+fn what_is_no_shard_runs_beside_the_shards() {
+    let placement = |text: &str| load_on(hyper_threaded(), Mode::Server, text).unwrap().0.placement();
+    assert_eq!(placement("").rest, [4, 5, 6, 7]);
+    assert_eq!(placement("cpus=0-1").rest, [2, 3, 6, 7]);
+    assert_eq!(placement("cpus=0-7").rest, NOBODY);
+    assert_eq!(placement("cpus=any\nshards=2").rest, NOBODY);
 }
 
 #[test]
@@ -479,4 +514,33 @@ fn the_black_list_is_refused_and_includes_itself() {
         let text = config.update(line).unwrap_err().to_string();
         assert!(text.contains("is on the configBlackList"), "{text}");
     }
+}
+
+#[test]
+fn the_endpoint_is_there_unless_it_is_switched_off() {
+    let endpoint = config("bindAddress=127.0.0.1").endpoint;
+    assert!(endpoint.enabled);
+    assert_eq!(endpoint.address, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    assert_eq!(endpoint.port, PortChoice::DefaultUp(5557));
+    assert!(!config("metricsExporterType=DISABLE").endpoint.enabled);
+    assert_eq!(config("metricsPromExporterPort=5557").endpoint.port, PortChoice::Exact(5557));
+    let elsewhere = config("metricsPromExporterHost=known.example.com").endpoint;
+    assert_eq!(elsewhere.address, IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9)));
+    assert!(error("metricsPromExporterHost=unknown.example.com").contains("is a name without address"));
+}
+
+#[test]
+fn metrics_that_would_be_sent_somewhere_are_fetched_instead_and_the_user_is_told() {
+    let (config, warnings) = load("namesrvAddr=a:1\nmetricsExporterType=OTLP_GRPC");
+    assert!(config.endpoint.enabled);
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].to_string().contains("metricsExporterType=OTLP_GRPC has no effect"), "{}", warnings[0]);
+}
+
+#[test]
+fn an_endpoint_on_a_listener_s_port_is_refused_if_somebody_chose_it() {
+    let text = error("metricsPromExporterPort=10909");
+    assert!(text.contains("as fast port of shard 0 and as metrics endpoint"), "{text}");
+    assert_eq!(config("listenPort=5557").endpoint.port, PortChoice::DefaultUp(5557), "a default gives way");
+    assert_eq!(config("metricsPromExporterPort=10909\nmetricsExporterType=DISABLE").network.listen_port, 10911);
 }

@@ -6,7 +6,7 @@ use super::requirements::{Requirements, RingRequirement};
 use super::{Capabilities, FileIo, PreflightReport};
 
 /// glommio asks the kernel for its list of operations and needs what 5.8 has.
-const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 8 };
+pub(super) const KERNEL_MIN: KernelVersion = KernelVersion { major: 5, minor: 8 };
 /// From here on the rings themselves count for the control group instead of the limit on locked memory.
 const KERNEL_OF_UNLOCKED_RINGS: KernelVersion = KernelVersion { major: 5, minor: 12 };
 /// glommio starts no executor below this, whoever asks (its `sys/uring.rs`, `MIN_MEMLOCK_LIMIT`).
@@ -197,6 +197,7 @@ mod tests {
             ports: vec![port()],
             store_root: "/data/store".into(),
             shards: 2,
+            shard_cpus: Vec::new(),
             segment_bytes: 1 << 30,
             io_memory_bytes: 4 * MIB,
             connections_max: 1000,

@@ -246,7 +246,8 @@ pub enum PreflightWarning {
 }
 
 /// What going without a ring means.
-const NO_RING: &str = "ASYNC_FLUSH acknowledges after the direct write instead, which takes longer and is no less safe";
+pub(super) const NO_RING: &str =
+    "ASYNC_FLUSH acknowledges after the direct write instead, which takes longer and is no less safe";
 
 fn holder_text(holder: Option<&Process>) -> String {
     match holder {

@@ -112,6 +112,7 @@ mod tests {
             ports: vec![PortUse { what: "port".to_owned(), property: "listenPort", address }],
             store_root: folder.path().join("store"),
             shards: 1,
+            shard_cpus: Vec::new(),
             segment_bytes: 1 << 20,
             io_memory_bytes: 1 << 20,
             connections_max: 100,

@@ -6,12 +6,22 @@ use std::path::Path;
 ///
 /// Line: `id parent major:minor root mount-point options [optional …] - type source options`.
 pub(super) fn mount_source<'a>(table: &'a str, folder: &Path) -> Option<&'a str> {
+    mount_field(table, folder, 1)
+}
+
+/// The type of that mount's file system.
+pub(super) fn mount_type<'a>(table: &'a str, folder: &Path) -> Option<&'a str> {
+    mount_field(table, folder, 0)
+}
+
+/// A field behind the dash.
+fn mount_field<'a>(table: &'a str, folder: &Path, index: usize) -> Option<&'a str> {
     let mounts = table.lines().filter_map(|line| {
         let (before, after) = line.split_once(" - ")?;
         let point = Path::new(before.split(' ').nth(4)?);
-        folder.starts_with(point).then_some((point.components().count(), after.split(' ').nth(1)?))
+        folder.starts_with(point).then_some((point.components().count(), after.split(' ').nth(index)?))
     });
-    mounts.max_by_key(|(depth, _)| *depth).map(|(_, source)| source)
+    mounts.max_by_key(|(depth, _)| *depth).map(|(_, field)| field)
 }
 
 /// What container engines name the tmpfs that they mount on a container's own `/dev/shm`.
@@ -34,6 +44,7 @@ mod tests {
         assert_eq!(mount_source(TABLE, Path::new("/dev/shmoo")), Some("tmpfs"));
         assert_eq!(mount_source(TABLE, Path::new("/mnt/rings")), Some("tmpfs"));
         assert_eq!(mount_source(TABLE, Path::new("/data")), Some("overlay"));
+        assert_eq!(mount_type(TABLE, Path::new("/dev/shm")), Some("tmpfs"));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use observe::PortChoice;
+
+use crate::config::endpoint::ENDPOINT_PORT;
 use crate::config::{BrokerConfig, FlushDiskType};
 
 /// What a configuration asks of the machine.
@@ -14,6 +17,8 @@ pub struct Requirements {
     pub store_root: PathBuf,
     /// Number of shards.
     pub shards: u32,
+    /// Processors that shards are pinned to, one a shard; empty if they are not.
+    pub shard_cpus: Vec<usize>,
     /// Bytes of a log segment.
     pub segment_bytes: u32,
     /// Memory each executor registers with io_uring, bytes.
@@ -66,11 +71,19 @@ impl Requirements {
                 address: on(port),
             }));
         }
+        if let (true, PortChoice::Exact(port)) = (config.endpoint.enabled, config.endpoint.port) {
+            ports.push(PortUse {
+                what: "metrics endpoint".to_owned(),
+                property: ENDPOINT_PORT,
+                address: SocketAddr::new(config.endpoint.address, port),
+            });
+        }
         let wants_ring = config.store.flush == FlushDiskType::Async && config.store.ring_bytes != 0;
         Self {
             ports,
             store_root: config.store.root.clone(),
             shards: config.shards.count,
+            shard_cpus: config.all_shards().filter_map(|shard| shard.cpu).collect(),
             segment_bytes: config.store.segment_bytes,
             io_memory_bytes,
             connections_max: config.network.connections_max,

@@ -56,7 +56,7 @@ pub(crate) fn get_all<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Re
         encoder.field("totalGroupNum", total);
     };
     let ticket = request.ticket();
-    ticket.answer_with_body(&shard.outbox, ResponseCode::SUCCESS, None, fields, &table.encode());
+    ticket.answer_with_body(shard, ResponseCode::SUCCESS, None, fields, &table.encode());
     Ok(())
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn get<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let mut tables = shard.tables.borrow_mut();
     let config = tables.groups.auto_create(group, shard.env.now_ms());
     let config = config.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
-    request.ticket().succeed_with_body(&shard.outbox, &config.encode());
+    request.ticket().succeed_with_body(shard, &config.encode());
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn consumer_connections<E: Env>(shard: &Rc<Shard<E>>, request: &Reque
         let remark = format!("the consumer group[{group}] not online");
         return Err(Halt::refuse(ResponseCode::CONSUMER_NOT_ONLINE, remark));
     };
-    request.ticket().succeed_with_body(&shard.outbox, &connections.encode());
+    request.ticket().succeed_with_body(shard, &connections.encode());
     Ok(())
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn producer_connections<E: Env>(shard: &Rc<Shard<E>>, request: &Reque
         let remark = format!("the producer group[{group}] not exist");
         return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark));
     };
-    request.ticket().succeed_with_body(&shard.outbox, &connections.encode());
+    request.ticket().succeed_with_body(shard, &connections.encode());
     Ok(())
 }
 
@@ -100,6 +100,6 @@ pub(crate) fn groups_of_topic<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_
         shard.clients.borrow().consumers.groups_of_topic(topic).map(str::to_owned).collect();
     group_list.extend(shard.tables.borrow().offsets.groups_of_topic(topic).map(str::to_owned));
     let list = GroupList { group_list: group_list.into_iter().collect() };
-    request.ticket().succeed_with_body(&shard.outbox, &list.encode());
+    request.ticket().succeed_with_body(shard, &list.encode());
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     drop(clients);
     notify_changes(shard);
     let answer = answer.map_err(|error| failed(error.to_string()))?;
-    request.ticket().answer(&shard.outbox, ResponseCode::SUCCESS, None, |encoder| {
+    request.ticket().answer(shard, ResponseCode::SUCCESS, None, |encoder| {
         encoder.field("IS_SUPPORT_HEART_BEAT_V2", true).field("IS_SUB_CHANGE", answer.lists_subscriptions_next);
     });
     Ok(())
@@ -82,14 +82,14 @@ pub(crate) fn unregister<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) ->
     let (producer, consumer) = (header.get("producerGroup"), header.get("consumerGroup"));
     shard.clients.borrow_mut().unregister(producer, consumer, request.peer.id.to_u64());
     notify_changes(shard);
-    request.ticket().succeed(&shard.outbox);
+    request.ticket().succeed(shard);
     Ok(())
 }
 
 pub(crate) fn consumer_ids<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let group = request.header.require_str("consumerGroup")?;
     match shard.clients.borrow().consumers.ids(group) {
-        Some(ids) => request.ticket().succeed_with_body(&shard.outbox, &ids.encode()),
+        Some(ids) => request.ticket().succeed_with_body(shard, &ids.encode()),
         None => {
             let remark = format!("no consumer for this group, {group}");
             return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark));
@@ -119,7 +119,7 @@ pub(crate) fn check_client_config<E: Env>(shard: &Rc<Shard<E>>, request: &Reques
     if !kind.is_empty() && !kind.eq_ignore_ascii_case("TAG") {
         return Err(failed(format!("The broker does not support consumer to filter message by {kind}")));
     }
-    request.ticket().succeed(&shard.outbox);
+    request.ticket().succeed(shard);
     Ok(())
 }
 

@@ -15,14 +15,14 @@ pub(crate) fn lock<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resul
     let now_ms = shard.env.now_ms();
     let locked = locks.lock(&body.consumer_group, &body.client_id, body.mq_set.iter(), now_ms);
     let response = LockBatchResponse { lock_ok_mq_set: locked.into_iter().collect() };
-    request.ticket().succeed_with_body(&shard.outbox, &response.encode());
+    request.ticket().succeed_with_body(shard, &response.encode());
     Ok(())
 }
 
 pub(crate) fn unlock<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let body = decode(request)?;
     shard.locks.borrow_mut().unlock(&body.consumer_group, &body.client_id, body.mq_set.iter());
-    request.ticket().succeed(&shard.outbox);
+    request.ticket().succeed(shard);
     Ok(())
 }
 

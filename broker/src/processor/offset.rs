@@ -14,7 +14,7 @@ use crate::shard::{SMALL_READ_BYTES, Shard};
 /// GET_MAX_OFFSET (30): the queue offset that the next message gets.
 pub(crate) fn max<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let (_, end) = range(shard, request)?.1;
-    request.ticket().answer(&shard.outbox, ResponseCode::SUCCESS, None, |encoder| {
+    request.ticket().answer(shard, ResponseCode::SUCCESS, None, |encoder| {
         encoder.field("offset", end);
     });
     Ok(())
@@ -23,7 +23,7 @@ pub(crate) fn max<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
 /// GET_MIN_OFFSET (31).
 pub(crate) fn min<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let (first, _) = range(shard, request)?.1;
-    request.ticket().answer(&shard.outbox, ResponseCode::SUCCESS, None, |encoder| {
+    request.ticket().answer(shard, ResponseCode::SUCCESS, None, |encoder| {
         encoder.field("offset", first);
     });
     Ok(())
@@ -52,7 +52,7 @@ pub(crate) fn search<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
             None => Ok(0),
         };
         match found {
-            Ok(offset) => ticket.answer(&task_shard.outbox, ResponseCode::SUCCESS, None, |encoder| {
+            Ok(offset) => ticket.answer(&task_shard, ResponseCode::SUCCESS, None, |encoder| {
                 encoder.field("offset", offset);
             }),
             Err(error) => fail(&task_shard, ticket, &error),
@@ -62,7 +62,7 @@ pub(crate) fn search<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
 
 fn fail<E: Env>(shard: &Shard<E>, ticket: crate::request::Ticket, error: &StorageError) {
     tracing::error!(%error, shard = shard.identity.broker_name, "reading messages failed");
-    ticket.answer(&shard.outbox, ResponseCode::SYSTEM_ERROR, Some(&error.to_string()), |_| ());
+    ticket.answer(shard, ResponseCode::SYSTEM_ERROR, Some(&error.to_string()), |_| ());
 }
 
 /// First message stored at `timestamp` or later; with `upper`, the last one stored at it or before. Clamped to what
@@ -103,7 +103,7 @@ pub(crate) fn earliest_store_time<E: Env>(shard: &Rc<Shard<E>>, request: &Reques
             _ => Ok(-1),
         };
         match found {
-            Ok(timestamp) => ticket.answer(&task_shard.outbox, ResponseCode::SUCCESS, None, |encoder| {
+            Ok(timestamp) => ticket.answer(&task_shard, ResponseCode::SUCCESS, None, |encoder| {
                 encoder.field("timestamp", timestamp);
             }),
             Err(error) => fail(&task_shard, ticket, &error),
@@ -127,7 +127,7 @@ pub(crate) fn query<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
             return Err(Halt::refuse(ResponseCode::QUERY_NOT_FOUND, remark));
         }
     };
-    request.ticket().answer(&shard.outbox, ResponseCode::SUCCESS, None, |encoder| {
+    request.ticket().answer(shard, ResponseCode::SUCCESS, None, |encoder| {
         encoder.field("offset", offset);
     });
     Ok(())
@@ -157,6 +157,6 @@ pub(crate) fn update<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
         return Err(Halt::refuse(ResponseCode::TOPIC_NOT_EXIST, format!("Topic {topic} not exist!")));
     }
     tables.offsets.commit(group, topic, queue_id, offset);
-    request.ticket().answer(&shard.outbox, ResponseCode::SUCCESS, None, |_| ());
+    request.ticket().answer(shard, ResponseCode::SUCCESS, None, |_| ());
     Ok(())
 }

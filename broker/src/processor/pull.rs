@@ -12,6 +12,7 @@ use storage::consume_queue::{QueueIndex, UNIT_BYTES, Unit};
 
 use crate::config::TransferLimits;
 use crate::env::Env;
+use crate::metrics::GroupSlot;
 use crate::parked_pulls::Pull;
 use crate::queue_id_check::check_pull_queue_id;
 use crate::request::{Halt, Request, Ticket};
@@ -22,6 +23,8 @@ use crate::topic_table::perm;
 const EXAMINED_BYTES_MIN: u64 = 16_000;
 /// What one read from disk brings into memory at least, however little of it is asked for.
 const COLD_READ_BYTES: usize = 256 << 10;
+/// What the header of an answer with messages takes, or a little more.
+const HEADER_BYTES_ABOUT: usize = 512;
 /// Longest time a pull may ask to be held.
 const SUSPEND_MS_MAX: i64 = 600_000;
 
@@ -34,6 +37,8 @@ pub(crate) struct PullJob {
     filter: Rc<TagFilter>,
     topic_sys_flag: i32,
     group_sys_flag: i32,
+    /// For the metrics.
+    group: GroupSlot,
 }
 
 /// What a pull found.
@@ -86,7 +91,8 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
         return Ok(());
     }
     let messages_max = messages_max.max(1) as usize;
-    let job = PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag };
+    let slot = shard.metrics.group(group);
+    let job = PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag, group: slot };
     let reset = shard.tables.borrow_mut().offsets.take_reset(group, topic, queue_id);
     if let Some(next_offset) = reset {
         let remark = "OFFSET_RESET";
@@ -179,7 +185,7 @@ fn execute<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
             let bytes = COLD_READ_BYTES.max(shard.config.pulls.from_disk.bytes_max as usize);
             let read = async move { pull_cold(&task_shard, job).await };
             if let Err(Halt::Refuse(busy)) = shard.spawn_read(ticket, bytes, read) {
-                ticket.refuse(&shard.outbox, &busy);
+                ticket.refuse(shard, &busy);
             }
         }
     }
@@ -204,7 +210,8 @@ fn position_outcome(offset: i64, first: i64, end: i64) -> Option<Outcome> {
     Some(Outcome { code, remark, next_offset })
 }
 
-fn park<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
+fn park<E: Env>(shard: &Rc<Shard<E>>, mut job: PullJob, hold_ms: i64) {
+    job.ticket.is_held = true;
     let deadline_ms = shard.env.now_ms() + hold_ms;
     let connection = job.ticket.connection.to_u64();
     let (queue, offset, filter) = (job.queue, job.offset, job.filter.clone());
@@ -254,7 +261,7 @@ async fn pull_cold<E: Env>(shard: &Rc<Shard<E>>, job: PullJob) {
         }
         Err(error) => {
             tracing::error!(%error, shard = shard.identity.broker_name, "reading messages failed");
-            job.ticket.answer(&shard.outbox, ResponseCode::SYSTEM_ERROR, Some(&error.to_string()), |_| ());
+            job.ticket.answer(shard, ResponseCode::SYSTEM_ERROR, Some(&error.to_string()), |_| ());
         }
     }
 }
@@ -321,9 +328,13 @@ impl PullJob {
             return self.answer_empty(shard, &Outcome { code, remark, next_offset: found.next_offset });
         }
         shard.statistics.borrow_mut().get_found(found.records.len() as u64);
+        shard.pulled(self.queue, self.group, found.records.len() as u64, found.bytes as u64);
+        self.ticket.answered(shard, ResponseCode::SUCCESS);
         let (code, remark) = (ResponseCode::SUCCESS, "FOUND");
         let outcome = Outcome { code, remark, next_offset: found.next_offset };
         shard.outbox.with_buffer(self.ticket.connection, |buffer| {
+            // Else the buffer would be moved again and again while it grows.
+            buffer.reserve(HEADER_BYTES_ABOUT + found.bytes);
             self.encode(shard, &outcome, buffer).finish_with_body_bytes(found.bytes);
             let before = buffer.len();
             body(buffer);
@@ -333,6 +344,7 @@ impl PullJob {
 
     fn answer_empty<E: Env>(&self, shard: &Shard<E>, outcome: &Outcome) {
         shard.statistics.borrow_mut().get_miss();
+        self.ticket.answered(shard, outcome.code);
         shard.outbox.with_buffer(self.ticket.connection, |buffer| self.encode(shard, outcome, buffer).finish());
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     set("timerEnqueueTps", "0.0".to_owned());
     set("timerDequeueTps", "0.0".to_owned());
     drop(statistics);
-    request.ticket().succeed_with_body(&shard.outbox, &kv.encode());
+    request.ticket().succeed_with_body(shard, &kv.encode());
     Ok(())
 }
 
@@ -114,6 +114,6 @@ pub(crate) fn config<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     let fields = |encoder: &mut protocol::command::CommandEncoder<'_>| {
         encoder.field("version", String::from_utf8_lossy(&version.encode()).as_ref());
     };
-    request.ticket().answer_with_body(&shard.outbox, ResponseCode::SUCCESS, None, fields, text.as_bytes());
+    request.ticket().answer_with_body(shard, ResponseCode::SUCCESS, None, fields, text.as_bytes());
     Ok(())
 }

@@ -141,6 +141,7 @@ fn answer<E: Env>(
     if seen.waits_until_stored {
         shard.answer_when_safe(ticket, encode);
     } else if !ticket.is_oneway {
+        ticket.answered(shard, ResponseCode::SUCCESS);
         shard.outbox.with_buffer(ticket.connection, encode);
     }
 }

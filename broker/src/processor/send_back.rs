@@ -44,7 +44,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
         (config.retry_max_times, config.retry_queue_nums)
     };
     if retry_queue_nums <= 0 {
-        request.ticket().succeed(&shard.outbox);
+        request.ticket().succeed(shard);
         return Ok(());
     }
     let reconsume_times_max = asked.filter(|_| header.version >= 121).unwrap_or(retry_times_max);
@@ -55,7 +55,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     shard.spawn_read(ticket, bytes, async move {
         match store_copy(&task_shard, &send_back).await {
             Ok(()) => task_shard.succeed_when_safe(ticket),
-            Err(refusal) => ticket.refuse(&task_shard.outbox, &refusal),
+            Err(refusal) => ticket.refuse(&task_shard, &refusal),
         }
         task_shard.sweep_end();
     })

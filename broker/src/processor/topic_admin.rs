@@ -51,7 +51,7 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
         let mut tables = shard.tables.borrow_mut();
         if !tables.topics.delete(topic, shard.env.now_ms()).map_err(|error| refused(&error))? {
             drop(tables);
-            request.ticket().succeed(&shard.outbox);
+            request.ticket().succeed(shard);
             return Ok(());
         }
         tables.offsets.remove_topic(topic);
@@ -76,7 +76,7 @@ pub(crate) fn get<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let Some(config) = tables.topics.get(topic) else {
         return Err(Halt::refuse(ResponseCode::TOPIC_NOT_EXIST, format!("No topic in this broker. topic: {topic}")));
     };
-    request.ticket().succeed_with_body(&shard.outbox, &config.encode());
+    request.ticket().succeed_with_body(shard, &config.encode());
     Ok(())
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn get_all<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Re
     };
     let total = tables.topics.len();
     request.ticket().answer_with_body(
-        &shard.outbox,
+        shard,
         ResponseCode::SUCCESS,
         None,
         |encoder| {
@@ -107,7 +107,7 @@ pub(crate) fn get_all<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Re
 /// GET_SYSTEM_TOPIC_LIST_FROM_BROKER (305).
 pub(crate) fn system_topics<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let list = shard.tables.borrow().topics.system_topic_list();
-    request.ticket().succeed_with_body(&shard.outbox, &list.encode());
+    request.ticket().succeed_with_body(shard, &list.encode());
     Ok(())
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn stats<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
             let queue = MessageQueue::new(topic.as_str(), task_shard.identity.broker_name.as_str(), queue_id);
             table.offset_table.insert(queue, offsets);
         }
-        ticket.succeed_with_body(&task_shard.outbox, &table.encode());
+        ticket.succeed_with_body(&task_shard, &table.encode());
     })
 }
 

@@ -18,10 +18,10 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
             Err(_) => None,
         };
         match found {
-            Some(record) => ticket.succeed_with_body(&task_shard.outbox, &record),
+            Some(record) => ticket.succeed_with_body(&task_shard, &record),
             None => {
                 let remark = format!("can not find message by the offset, {offset}");
-                ticket.answer(&task_shard.outbox, ResponseCode::SYSTEM_ERROR, Some(&remark), |_| ());
+                ticket.answer(&task_shard, ResponseCode::SYSTEM_ERROR, Some(&remark), |_| ());
             }
         }
     })

@@ -1,13 +1,16 @@
 //! `mqnamesrv`: flags in, a name server until SIGTERM or SIGINT.
 
 use std::error::Error;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use clap::Parser;
 use namesrv::cli::Cli;
 use namesrv::config::Loaded;
+use namesrv::metrics::{self, Endpoint, NameServerView};
 use namesrv::service::{self, Stopper};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -35,15 +38,31 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     for warning in warnings {
         warn!("{warning}");
     }
+    let endpoint = metrics::bind(&config)?;
     let running = service::start(config)?;
-    println!("mqnamesrv is ready on {}", running.address());
-    let stopper = running.stopper();
-    thread::Builder::new().name("control".to_owned()).spawn(move || stop_on_signal(&stopper))?;
+    let mut text = format!("mqnamesrv is ready on {}\n", running.address());
+    if let Some(endpoint) = &endpoint {
+        text += &format!("  metrics      http://{}/metrics\n", endpoint.address);
+    }
+    // In one piece, for whoever reads a line and goes; a closed stdout is no reason to end.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let (stopper, view) = (running.stopper(), running.view());
+    thread::Builder::new().name("control".to_owned()).spawn(move || control(&stopper, endpoint, view))?;
     Ok(running.join()?)
 }
 
-fn stop_on_signal(stopper: &Stopper) {
-    match runtime::control::run(runtime::control::stop_signal()) {
+/// The control thread: shows metrics until a signal ends the name server.
+fn control(stopper: &Stopper, endpoint: Option<Endpoint>, view: NameServerView) {
+    let until_signal = async {
+        if let Some(endpoint) = endpoint {
+            tokio::spawn(async move {
+                let Err(error) = observe::serve(endpoint.listener, Arc::new(view)).await;
+                error!(%error, "there is no metrics endpoint");
+            });
+        }
+        runtime::control::stop_signal().await
+    };
+    match runtime::control::run(until_signal) {
         Ok(Ok(signal)) => info!(signal, "stopping"),
         Ok(Err(error)) | Err(error) => error!(%error, "signals cannot be watched, stopping"),
     }

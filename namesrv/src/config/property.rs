@@ -37,6 +37,9 @@ pub(super) const PROPERTIES: &[Property] = &[
     property!("enableTopicList", enable_topic_list, show, read_bool),
     property!("kvConfigPath", kv_config_path, show_path, read_path),
     property!("listenPort", listen_port, show, read_port),
+    property!("metricsExporterType", shows_metrics, show_exporter, read_exporter),
+    property!("metricsPromExporterHost", metrics_address, show_optional, read_optional_address),
+    property!("metricsPromExporterPort", metrics_port, show_auto, read_auto_port),
     property!("needWaitForService", need_wait_for_service, show, read_bool),
     property!("orderMessageEnable", order_message_enable, show, read_bool),
     property!("returnOrderTopicConfigToBroker", return_order_topic_config_to_broker, show, read_bool),
@@ -130,6 +133,39 @@ fn read_address(value: &str) -> Result<IpAddr, &'static str> {
 
 fn read_port(value: &str) -> Result<u16, &'static str> {
     value.parse().map_err(|_| "a port, 0 to 65535")
+}
+
+fn show_exporter(is_on: &bool) -> String {
+    if *is_on { "PROM" } else { "DISABLE" }.to_owned()
+}
+
+fn read_exporter(value: &str) -> Result<bool, &'static str> {
+    match value {
+        "PROM" => Ok(true),
+        "DISABLE" => Ok(false),
+        _ => Err("PROM or DISABLE"),
+    }
+}
+
+fn show_optional(value: &Option<IpAddr>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+fn read_optional_address(value: &str) -> Result<Option<IpAddr>, &'static str> {
+    if value.is_empty() { Ok(None) } else { read_address(value).map(Some) }
+}
+
+const AUTO: &str = "auto";
+
+fn show_auto(port: &Option<u16>) -> String {
+    port.map_or_else(|| AUTO.to_owned(), |port| port.to_string())
+}
+
+fn read_auto_port(value: &str) -> Result<Option<u16>, &'static str> {
+    if value == AUTO {
+        return Ok(None);
+    }
+    value.parse().ok().filter(|port| *port > 0).map(Some).ok_or("a port, 1 to 65535, or auto")
 }
 
 fn read_list(value: &str) -> Result<String, &'static str> {

@@ -78,7 +78,7 @@ impl Rewriter<'_> {
             ValueKind::Object => self.object(out, depth_left)?,
             ValueKind::Array => self.array(out, depth_left)?,
             ValueKind::String => self.string(out)?,
-            ValueKind::Number => out.extend_from_slice(self.reader.number()?.as_bytes()),
+            ValueKind::Number => out.extend_from_slice(self.reader.number_text()?.as_bytes()),
             ValueKind::True => self.literal(out, "true")?,
             ValueKind::False => self.literal(out, "false")?,
             ValueKind::Null => {
@@ -133,7 +133,7 @@ impl Rewriter<'_> {
             ValueKind::String => self.string(out),
             ValueKind::Number => {
                 out.push(b'"');
-                out.extend_from_slice(self.reader.number()?.as_bytes());
+                out.extend_from_slice(self.reader.number_text()?.as_bytes());
                 out.push(b'"');
                 Ok(())
             }

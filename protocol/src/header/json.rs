@@ -5,9 +5,12 @@ use super::{Header, HeaderError, Span};
 use crate::json_reader::{JsonReader, ValueKind};
 use crate::language::Language;
 
+/// The text of `header` begins with the whole of `bytes`: what needs no unescaping is a span of it, the rest is appended.
 pub(super) fn decode(header: &mut Header, bytes: &[u8]) -> Result<(), HeaderError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| HeaderError::NotUtf8 { what: "JSON header", at: error.valid_up_to() })?;
+    assert!(header.text.is_empty(), "spans count from its beginning");
+    header.text.push_str(text);
     let mut reader = JsonReader::new(text);
     reader.expect(b'{', "`{`")?;
     if !reader.take(b'}') {
@@ -36,10 +39,9 @@ enum Key {
 }
 
 fn read_key(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<Key, HeaderError> {
-    let start = header.text.len();
-    reader.string_into(&mut header.text)?;
+    let key = string(header, reader)?;
     reader.expect(b':', "`:`")?;
-    let key = match &header.text[start..] {
+    Ok(match header.slice(key) {
         "code" => Key::Code,
         "extFields" => Key::ExtFields,
         "flag" => Key::Flag,
@@ -48,9 +50,7 @@ fn read_key(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<Key, Hea
         "remark" => Key::Remark,
         "version" => Key::Version,
         _ => Key::Ignored,
-    };
-    header.text.truncate(start);
-    Ok(key)
+    })
 }
 
 fn member(header: &mut Header, reader: &mut JsonReader<'_>, key: Key) -> Result<(), HeaderError> {
@@ -76,13 +76,10 @@ fn ext_fields(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<(), He
         return Ok(());
     }
     loop {
-        let start = header.text.len();
-        reader.string_into(&mut header.text)?;
+        let key = string(header, reader)?;
         reader.expect(b':', "`:`")?;
-        let key = header.span_from(start);
-        match scalar(header, reader)? {
-            Some(value) => header.push_field(key, value)?,
-            None => header.text.truncate(start),
+        if let Some(value) = scalar(header, reader)? {
+            header.push_field(key, value)?;
         }
         if !reader.another(b'}')? {
             return Ok(());
@@ -90,42 +87,40 @@ fn ext_fields(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<(), He
     }
 }
 
-/// Appends the text of a value: a string without its quotes, a number as it is written (the C++ client leaves the
-/// quotes of many fields out), `true`, `false`. `None` for null and for nested values.
-fn scalar(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<Option<Span>, HeaderError> {
+fn string(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<Span, HeaderError> {
+    if let Some(range) = reader.plain_string() {
+        return Ok(range.into());
+    }
     let start = header.text.len();
-    match reader.kind()? {
-        ValueKind::String => reader.string_into(&mut header.text)?,
-        ValueKind::Number => header.text.push_str(reader.number()?),
-        ValueKind::True => {
-            reader.literal("true")?;
-            header.text.push_str("true");
-        }
-        ValueKind::False => {
-            reader.literal("false")?;
-            header.text.push_str("false");
-        }
+    reader.string_into(&mut header.text)?;
+    Ok((start..header.text.len()).into())
+}
+
+/// The text of a value: a string without its quotes, a number as it is written (the C++ client leaves the quotes of many
+/// fields out), `true`, `false`. `None` for null and for nested values.
+fn scalar(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<Option<Span>, HeaderError> {
+    let range = match reader.kind()? {
+        ValueKind::String => return string(header, reader).map(Some),
+        ValueKind::Number => reader.number()?,
+        ValueKind::True => reader.literal("true")?,
+        ValueKind::False => reader.literal("false")?,
         ValueKind::Null | ValueKind::Object | ValueKind::Array => {
             reader.skip_value()?;
             return Ok(None);
         }
-    }
-    Ok(Some(header.span_from(start)))
+    };
+    Ok(Some(range.into()))
 }
 
 fn number(header: &mut Header, reader: &mut JsonReader<'_>, key: &'static str) -> Result<i32, HeaderError> {
     let Some(span) = scalar(header, reader)? else { return Ok(0) };
     let text = header.slice(span);
-    let number = text.parse().map_err(|_| HeaderError::NotANumber { key, value: text.chars().take(32).collect() });
-    header.text.truncate(span.start as usize);
-    number
+    text.parse().map_err(|_| HeaderError::NotANumber { key, value: text.chars().take(32).collect() })
 }
 
 fn language(header: &mut Header, reader: &mut JsonReader<'_>) -> Result<Language, HeaderError> {
-    let Some(span) = scalar(header, reader)? else { return Ok(Language::OTHER) };
-    let language = Language::from_name(header.slice(span));
-    header.text.truncate(span.start as usize);
-    Ok(language)
+    let span = scalar(header, reader)?;
+    Ok(span.map_or(Language::OTHER, |span| Language::from_name(header.slice(span))))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod binary;
 mod json;
+mod plain_json;
 
 use crate::frame::{Frame, HeaderEncoding};
 use crate::json_reader::JsonError;
@@ -42,6 +43,12 @@ struct Span {
     end: u32,
 }
 
+impl From<std::ops::Range<usize>> for Span {
+    fn from(range: std::ops::Range<usize>) -> Self {
+        Self { start: range.start as u32, end: range.end as u32 }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Field {
     key: Span,
@@ -56,7 +63,16 @@ impl Header {
     pub fn decode(&mut self, frame: &Frame<'_>) -> Result<(), HeaderError> {
         self.clear();
         match frame.encoding {
-            HeaderEncoding::Json => json::decode(self, frame.header),
+            HeaderEncoding::Json => {
+                if let Ok(text) = std::str::from_utf8(frame.header) {
+                    self.text.push_str(text);
+                    if plain_json::decode(self, text).is_some() {
+                        return Ok(());
+                    }
+                    self.clear();
+                }
+                json::decode(self, frame.header)
+            }
             HeaderEncoding::RocketMq => binary::decode(self, frame.header),
         }
     }

@@ -182,6 +182,10 @@ impl<B: AlignedBuffer> Tail<B> {
         self.stable = stable;
     }
 
+    pub(crate) fn has_lost_ring(&self) -> bool {
+        self.ring.as_ref().is_some_and(|ring| !ring.outlives_process())
+    }
+
     pub(crate) fn ring_capacity(&self) -> Option<u64> {
         self.ring.as_ref().map(|ring| ring.capacity())
     }

@@ -30,6 +30,8 @@ use crate::ring::Ring;
 
 /// Without a ring, this many bytes may wait for their write; more makes the shard stop reading.
 pub const PENDING_BYTES_MAX: u64 = 64 << 20;
+/// A write of this size costs the device little more time a byte than a larger one.
+const WRITE_BYTES_WORTHWHILE: u64 = 512 << 10;
 /// In ASYNC_FLUSH the log is synced at the latest when this much is not on stable storage. Bounds what recovery has to
 /// look through behind a torn write.
 pub const UNSYNCED_BYTES_MAX: u64 = 64 << 20;
@@ -171,9 +173,28 @@ impl<D: Disk> CommitLog<D> {
         self.tail.borrow_mut().set_ring(ring);
     }
 
+    /// Gives the ring up if a later process would not find it: acknowledgements wait for the write from here on. What was
+    /// acknowledged from it and is not written yet is as safe as private memory, until the next [`Self::flush`].
+    /// Returns whether it did.
+    pub fn give_up_lost_ring(&self) -> bool {
+        let mut tail = self.tail.borrow_mut();
+        let is_lost = tail.has_lost_ring();
+        if is_lost {
+            tail.seal();
+            tail.set_ring(None);
+        }
+        is_lost
+    }
+
     /// Whether sealed entries wait for [`Self::flush`].
     pub fn has_unwritten(&self) -> bool {
         self.failure.borrow().is_none() && self.written.get() < self.end().position && !self.tail.borrow().is_taken()
+    }
+
+    /// With a ring: how many bytes make a write worth its cost. `None` where acknowledgements wait for the write.
+    pub fn worthwhile_write_bytes(&self) -> Option<u64> {
+        let ring = self.tail.borrow().ring_capacity()?;
+        (self.options.flush == FlushMode::Async).then_some(WRITE_BYTES_WORTHWHILE.min(ring / 8))
     }
 
     /// Bytes appended and not yet written.

@@ -14,6 +14,10 @@ pub trait Ring: 'static {
     fn write(&mut self, position: u64, bytes: &[u8]);
     /// Copies out what lies at `position`; `out` is never longer than the capacity.
     fn read(&self, position: u64, out: &mut [u8]);
+    /// Whether a later process would find it. Somebody may have removed it meanwhile.
+    fn outlives_process(&self) -> bool {
+        true
+    }
 }
 
 /// The part of the ring from `position` to its end, as a range, and how many bytes wrap to its start.

@@ -54,6 +54,7 @@ pub struct ShmRing {
     map: NonNull<u8>,
     capacity: usize,
     path: PathBuf,
+    file: File,
 }
 
 impl ShmRing {
@@ -72,7 +73,7 @@ impl ShmRing {
             Err(error) => return Err(failed("opening", 0)(error)),
         };
         match left_capacity(&file, id).map_err(failed("reading", 0))? {
-            Some(capacity) => Self::map(&file, path.clone(), capacity).map(Some),
+            Some(capacity) => Self::map(file, path.clone(), capacity).map(Some),
             None => Err(RingError::NotWhole { path: path.display().to_string() }),
         }
     }
@@ -101,20 +102,20 @@ impl ShmRing {
             let _ = std::fs::remove_file(&path);
             return Err(failed("reserving")(source));
         }
-        Self::map(&file, path.clone(), capacity)
+        Self::map(file, path.clone(), capacity)
     }
 
-    fn map(file: &File, path: PathBuf, capacity: usize) -> Result<Self, RingError> {
+    fn map(file: File, path: PathBuf, capacity: usize) -> Result<Self, RingError> {
         let bytes = HEADER_BYTES + capacity;
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         // SAFETY: a fresh mapping at an address of the kernel's choice; the file is that long and nobody shortens it.
-        let mapped = unsafe { mmap(std::ptr::null_mut(), bytes, protection, flags, file, 0) };
+        let mapped = unsafe { mmap(std::ptr::null_mut(), bytes, protection, flags, &file, 0) };
         let mapped = mapped.map_err(|errno| {
             let path = path.display().to_string();
             RingError::Io { op: "mapping", path, bytes: bytes as u64, source: errno.into() }
         })?;
         let Some(map) = NonNull::new(mapped.cast::<u8>()) else { unreachable!("mmap never maps address 0") };
-        Ok(Self { map, capacity, path })
+        Ok(Self { map, capacity, path, file })
     }
 
     /// Removes the ring's file: the log holds everything that was in it.
@@ -186,6 +187,11 @@ impl Ring for ShmRing {
         head.copy_from_slice(&ring[range]);
         rest.copy_from_slice(&ring[..wrapped]);
     }
+
+    /// systemd removes the files of a user in shared memory when the user's last session or service ends.
+    fn outlives_process(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
+    }
 }
 
 impl Drop for ShmRing {
@@ -215,6 +221,15 @@ mod tests {
         let mut out = [0; 4];
         ring.read(8190, &mut out);
         assert_eq!((&out, ring.capacity()), (b"abcd", 8192));
+    }
+
+    #[test]
+    fn a_ring_that_was_removed_says_that_it_outlives_nothing() {
+        let folder = shm();
+        let ring = ShmRing::create(folder.path(), LogId(5), 8192).unwrap();
+        assert!(ring.outlives_process());
+        std::fs::remove_file(ring.path()).unwrap();
+        assert!(!ring.outlives_process());
     }
 
     #[test]

@@ -25,6 +25,8 @@ const SHARD_PORT_STEP: u16 = 10;
 const SHARD_PORT: u16 = 4;
 /// Where in the block the name server listens; there is room for three shards before it.
 const NAME_SERVER_PORT: u16 = 30;
+/// Where in the block metrics and health are shown.
+const ENDPOINT_PORT: u16 = 31;
 /// The smallest that holds a message of the default size limit with room to spare, so that starts are quick.
 const SEGMENT_BYTES: u32 = 16 << 20;
 const RING_BYTES: u32 = 16 << 20;
@@ -68,12 +70,13 @@ impl BrokerStart {
             before: Vec::new(),
             arguments: Vec::new(),
         };
-        let (port, name_server_port) = (start.port(), start.name_server_port());
+        let (port, name_server_port, endpoint_port) = (start.port(), start.name_server_port(), start.endpoint().port());
         let rings = start.rings().display().to_string();
         start
             .set("brokerName", name)
             .set("listenPort", port)
             .set("namesrvListenPort", name_server_port)
+            .set("metricsPromExporterPort", endpoint_port)
             .set("mappedFileSizeCommitLog", SEGMENT_BYTES)
             .set("shmRingBytes", RING_BYTES)
             .set("shmRingDir", rings)
@@ -83,6 +86,13 @@ impl BrokerStart {
     #[must_use]
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.properties.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    /// The same without a line in its configuration file: the property's default holds.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.properties.remove(key);
         self
     }
 
@@ -124,6 +134,12 @@ impl BrokerStart {
     #[must_use]
     pub fn name_server_port(&self) -> u16 {
         self.reserved.ports.port(NAME_SERVER_PORT)
+    }
+
+    /// Where metrics and health are shown.
+    #[must_use]
+    pub fn endpoint(&self) -> SocketAddr {
+        loopback(self.reserved.ports.port(ENDPOINT_PORT))
     }
 
     /// The store's folder.

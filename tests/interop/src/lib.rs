@@ -8,6 +8,7 @@ pub mod binaries;
 pub mod broker_start;
 pub mod clients;
 pub mod go;
+pub mod http;
 pub mod java;
 pub mod kept_messages;
 pub mod live_broker;

@@ -48,7 +48,7 @@ impl Cluster {
         Self { runtime, client, address, broker, _scratch: scratch, _turn: turn }
     }
 
-    fn ask(&self, code: RequestCode, fields: &[(&str, &str)], body: &[u8]) -> Answer {
+    fn ask(&self, code: RequestCode, fields: &[(&'static str, &str)], body: &[u8]) -> Answer {
         let exchange = self.client.request(&self.address, code, body, |header| {
             for (key, value) in fields {
                 header.field(key, *value);
@@ -57,11 +57,11 @@ impl Cluster {
         self.runtime.block_on(exchange).expect("an answer")
     }
 
-    fn done(&self, code: RequestCode, fields: &[(&str, &str)], body: &[u8]) -> Answer {
+    fn done(&self, code: RequestCode, fields: &[(&'static str, &str)], body: &[u8]) -> Answer {
         self.ask(code, fields, body).success().expect("success")
     }
 
-    fn refused(&self, code: RequestCode, fields: &[(&str, &str)], body: &[u8]) -> (ResponseCode, String) {
+    fn refused(&self, code: RequestCode, fields: &[(&'static str, &str)], body: &[u8]) -> (ResponseCode, String) {
         let answer = self.ask(code, fields, body);
         (answer.response(), answer.command.remark.unwrap_or_default())
     }

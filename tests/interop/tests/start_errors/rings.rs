@@ -50,6 +50,24 @@ fn expect_kept(name: &str, words: &[&str], tamper: impl FnOnce(&BrokerStart, &Pa
     broker.terminate();
 }
 
+/// As systemd does with RemoveIPC=yes when the user's last session ends.
+#[test]
+fn a_ring_that_is_removed_while_in_use_is_not_acknowledged_from_any_more() {
+    let scratch = Scratch::new("ring-removed-in-use");
+    let start = BrokerStart::new("removed-in-use", &scratch);
+    let broker = start.ready();
+    let mut messages = KeptMessages::new("kept");
+    messages.send(broker.main(), 50);
+    let mark = broker.mark();
+    fs::remove_file(ring_of(&start)).unwrap_or_else(|error| panic!("{error}"));
+    broker.wait_for_lines(mark, "was removed while in use", 1);
+    messages.send(broker.main(), 50);
+    broker.kill_nine();
+    let broker = start.ready();
+    messages.expect(broker.main());
+    broker.terminate();
+}
+
 #[test]
 fn everything_acknowledged_is_there_after_a_kill_with_its_ring() {
     let scratch = Scratch::new("ring-kills");

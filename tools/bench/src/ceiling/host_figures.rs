@@ -1,0 +1,279 @@
+//! What a broker's machine did during a step.
+
+use host::{HostRates, ProcessRates};
+use serde::{Deserialize, Serialize};
+
+use super::broker_sample::BrokerSample;
+use super::growth::growth;
+
+/// Bytes in a broker's queues swing by this without being a backlog: some writes and answers on their way.
+const QUEUE_SWING_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
+
+/// Name of the source that is no endpoint.
+pub const THIS_MACHINE: &str = "this machine";
+
+/// What a broker's machine did during a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostFigures {
+    /// Where the samples came from: [`THIS_MACHINE`], or the endpoint.
+    pub source: String,
+    /// The load ran on this machine too: its CPU and memory are in the figures.
+    pub is_here: bool,
+    /// Rates over the whole step.
+    pub rates: HostRates,
+    /// The disk that the limit is held against; `None` = the busiest.
+    pub disk: Option<String>,
+    /// Speed of links whose driver does not say it, in megabits (10⁶) a second.
+    pub link_mbit: Option<u64>,
+    /// The broker process over the whole step.
+    pub process: Option<ProcessRates>,
+    /// The brokers' queues; `None` if the source does not show them.
+    pub queues: Option<QueueDepth>,
+    /// One entry a look, from the second on.
+    pub points: Vec<HostPoint>,
+}
+
+/// What a broker's shards held in memory during a step. Greatest of all looks, and how it grew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct QueueDepth {
+    /// Appended and not yet written.
+    pub unwritten_bytes_max: u64,
+    /// Written and not yet synced.
+    pub unsynced_bytes_max: u64,
+    /// Answers not yet sent.
+    pub outbox_bytes_max: u64,
+    /// Connections that were not read.
+    pub stalled_connections_max: u64,
+    /// Unwritten and unsent bytes: growth a second.
+    pub growth_bytes: f64,
+}
+
+/// A machine between two looks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostPoint {
+    /// Seconds from the first look to this one.
+    pub second: f64,
+    /// Between the look before and this one.
+    pub rates: HostRates,
+    /// The broker's memory in RAM.
+    pub rss_bytes: Option<u64>,
+    /// Appended and not yet written, of all shards.
+    pub unwritten_bytes: u64,
+    /// Answers not yet sent, of all shards.
+    pub outbox_bytes: u64,
+    /// Connections that were not read.
+    pub stalled_connections: u64,
+}
+
+impl HostFigures {
+    /// Of at least two looks, in order; `None` of fewer, or when no time lies between the first and the last.
+    #[must_use]
+    pub fn of(
+        source: &str,
+        is_here: bool,
+        disk: Option<&str>,
+        link_mbit: Option<u64>,
+        samples: &[BrokerSample],
+    ) -> Option<Self> {
+        let (first, last) = (samples.first()?, samples.last()?);
+        let process = first.process.as_ref().zip(last.process.as_ref());
+        Some(Self {
+            source: source.to_owned(),
+            is_here,
+            rates: HostRates::between(&first.host, &last.host)?,
+            disk: disk.map(str::to_owned),
+            link_mbit,
+            process: process.and_then(|(first, last)| ProcessRates::between(first, last)),
+            queues: QueueDepth::of(samples),
+            points: samples.windows(2).filter_map(|pair| HostPoint::of(first, &pair[0], &pair[1])).collect(),
+        })
+    }
+
+    /// The busiest processor's share and name.
+    #[must_use]
+    pub fn busiest_core(&self) -> Option<(f64, String)> {
+        self.rates.busiest_core().map(|core| (core.busy, format!("core {}", core.core)))
+    }
+
+    /// Processors that were busy with something else than the broker, and than `bench_cores` of load if that ran here too; `None` if
+    /// the broker's process is not known.
+    #[must_use]
+    pub fn foreign_cores(&self, bench_cores: f64) -> Option<f64> {
+        let busy = self.rates.cpu * self.rates.cores.len() as f64;
+        let bench = if self.is_here { bench_cores } else { 0.0 };
+        Some((busy - self.process.as_ref()?.cores - bench).max(0.0))
+    }
+
+    /// Share of the memory that is in use.
+    #[must_use]
+    pub fn memory_share(&self) -> Option<(f64, String)> {
+        let memory = &self.rates.memory;
+        let known = memory.total_bytes > 0;
+        known.then(|| (memory.used_bytes() as f64 / memory.total_bytes as f64, String::new()))
+    }
+
+    /// Busy share and name of the disk that counts.
+    #[must_use]
+    pub fn disk_busy(&self) -> Option<(f64, String)> {
+        self.disk_of(&self.rates).map(|disk| (disk.busy, disk.name.clone()))
+    }
+
+    /// The disk that counts, in rates of this machine.
+    #[must_use]
+    pub fn disk_of<'a>(&self, rates: &'a HostRates) -> Option<&'a host::DiskRates> {
+        match &self.disk {
+            Some(name) => rates.disk(name),
+            None => rates.busiest_disk(),
+        }
+    }
+
+    /// Share and name of the busiest link of known speed.
+    #[must_use]
+    pub fn link_share(&self) -> Option<(f64, String)> {
+        let share = |link: &host::NetRates| link.link_share.or_else(|| link.share_of(self.link_mbit?));
+        let links = self.rates.links().filter_map(|link| Some((share(link)?, link.name.clone())));
+        links.max_by(|left, right| left.0.total_cmp(&right.0))
+    }
+
+    /// Growth of what the brokers hold in memory, bytes a second; `None` if the source does not show it.
+    #[must_use]
+    pub fn queue_growth_bytes(&self) -> Option<f64> {
+        self.queues.map(|queues| queues.growth_bytes)
+    }
+}
+
+impl QueueDepth {
+    fn of(samples: &[BrokerSample]) -> Option<Self> {
+        let seen: Vec<&BrokerSample> = samples.iter().filter(|sample| !sample.shards.is_empty()).collect();
+        let first = seen.first()?;
+        let greatest = |of: fn(&BrokerSample) -> u64| seen.iter().map(|sample| of(sample)).max().unwrap_or(0);
+        let points: Vec<_> =
+            seen.iter().map(|sample| (seconds_between(first, sample), sample.queued_bytes() as f64)).collect();
+        Some(Self {
+            unwritten_bytes_max: greatest(|sample| sample.sum(|shard| shard.unwritten_bytes)),
+            unsynced_bytes_max: greatest(|sample| sample.sum(|shard| shard.unsynced_bytes)),
+            outbox_bytes_max: greatest(|sample| sample.sum(|shard| shard.outbox_bytes)),
+            stalled_connections_max: greatest(|sample| sample.sum(|shard| shard.stalled_connections)),
+            growth_bytes: growth(&points, QUEUE_SWING_BYTES),
+        })
+    }
+}
+
+impl HostPoint {
+    fn of(first: &BrokerSample, before: &BrokerSample, now: &BrokerSample) -> Option<Self> {
+        Some(Self {
+            second: seconds_between(first, now),
+            rates: HostRates::between(&before.host, &now.host)?,
+            rss_bytes: now.process.as_ref().map(|process| process.rss_bytes),
+            unwritten_bytes: now.sum(|shard| shard.unwritten_bytes),
+            outbox_bytes: now.sum(|shard| shard.outbox_bytes),
+            stalled_connections: now.sum(|shard| shard.stalled_connections),
+        })
+    }
+}
+
+/// On the sampled machine's own clock.
+fn seconds_between(first: &BrokerSample, later: &BrokerSample) -> f64 {
+    later.host.at_us.saturating_sub(first.host.at_us) as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use host::{CoreTimes, DiskCounters, HostSample, Memory, NetCounters, ProcessSample};
+
+    use super::*;
+    use crate::ceiling::broker_sample::ShardSample;
+
+    fn look(second: u64, unwritten_bytes: u64) -> BrokerSample {
+        let core =
+            |core, busy| CoreTimes { core, user_us: busy, idle_us: second * 1_000_000 - busy, ..Default::default() };
+        let host = HostSample {
+            at_us: second * 1_000_000,
+            cpu: core(0, second * 500_000),
+            cores: vec![core(0, second * 200_000), core(1, second * 800_000)],
+            memory: Memory { total_bytes: 1_000, available_bytes: 600, ..Default::default() },
+            disks: vec![disk("vda", second * 900), disk("vdb", second * 100)],
+            networks: vec![NetCounters {
+                name: "eth0".into(),
+                physical: true,
+                sent_bytes: second * 12_500_000,
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let process = ProcessSample {
+            at_us: host.at_us,
+            pid: 7,
+            cpu_us: second * 700_000,
+            rss_bytes: 4_096,
+            ..Default::default()
+        };
+        BrokerSample {
+            host,
+            process: Some(process),
+            shards: vec![ShardSample { unwritten_bytes, ..Default::default() }],
+        }
+    }
+
+    fn disk(name: &str, busy_ms: u64) -> DiskCounters {
+        DiskCounters { name: name.into(), busy_ms, ..Default::default() }
+    }
+
+    #[test]
+    fn a_step_is_what_lies_between_its_first_and_last_look() {
+        let figures =
+            HostFigures::of(THIS_MACHINE, true, None, Some(1_000), &[look(0, 0), look(1, 9), look(2, 5)]).unwrap();
+        assert_eq!((figures.rates.seconds, figures.rates.cpu), (2.0, 0.5));
+        assert_eq!(figures.busiest_core(), Some((0.8, "core 1".into())));
+        assert_eq!(figures.memory_share().map(|share| share.0), Some(0.4));
+        assert_eq!(figures.disk_busy(), Some((0.9, "vda".into())));
+        assert_eq!(figures.link_share(), Some((0.1, "eth0".into())));
+        assert_eq!(figures.process.as_ref().map(|process| process.cores), Some(0.7));
+        assert_eq!(figures.points.iter().map(|point| point.second).collect::<Vec<_>>(), [1.0, 2.0]);
+        assert_eq!(figures.queues.unwrap().unwritten_bytes_max, 9);
+    }
+
+    #[test]
+    fn a_disk_that_was_named_counts_even_if_another_is_busier() {
+        let figures = HostFigures::of(THIS_MACHINE, true, Some("vdb"), None, &[look(0, 0), look(1, 0)]).unwrap();
+        assert_eq!(figures.disk_busy(), Some((0.1, "vdb".into())));
+        assert_eq!(figures.link_share(), None, "nobody knows the link's speed");
+        let absent = HostFigures::of(THIS_MACHINE, true, Some("sda"), None, &[look(0, 0), look(1, 0)]).unwrap();
+        assert_eq!(absent.disk_busy(), None);
+    }
+
+    #[test]
+    fn what_is_neither_broker_nor_load_is_foreign() {
+        let figures = HostFigures::of(THIS_MACHINE, true, None, None, &[look(0, 0), look(1, 0)]).unwrap();
+        // Half of two processors are busy, 0.7 of one with the broker.
+        assert!((figures.foreign_cores(0.2).unwrap() - 0.1).abs() < 1e-9);
+        let remote = HostFigures { is_here: false, ..figures.clone() };
+        assert!((remote.foreign_cores(0.2).unwrap() - 0.3).abs() < 1e-9, "the load runs elsewhere");
+        assert_eq!(HostFigures { process: None, ..figures }.foreign_cores(0.0), None);
+    }
+
+    #[test]
+    fn one_look_is_no_step() {
+        assert_eq!(HostFigures::of(THIS_MACHINE, true, None, None, &[look(1, 0)]), None);
+        assert_eq!(HostFigures::of(THIS_MACHINE, true, None, None, &[]), None);
+        assert_eq!(HostFigures::of(THIS_MACHINE, true, None, None, &[look(1, 0), look(1, 0)]), None);
+    }
+
+    #[test]
+    fn queues_that_rise_look_after_look_grow() {
+        const MIB: u64 = 1 << 20;
+        let rising: Vec<_> = (0..10).map(|second| look(second, second * MIB)).collect();
+        let figures = HostFigures::of(THIS_MACHINE, true, None, None, &rising).unwrap();
+        assert!((figures.queue_growth_bytes().unwrap() - MIB as f64).abs() < 1.0);
+        let swinging: Vec<_> = (0..10).map(|second| look(second, second % 2 * MIB)).collect();
+        let figures = HostFigures::of(THIS_MACHINE, true, None, None, &swinging).unwrap();
+        assert_eq!(figures.queue_growth_bytes(), Some(0.0));
+    }
+
+    #[test]
+    fn a_source_without_shards_shows_no_queues() {
+        let bare = |second| BrokerSample { shards: Vec::new(), ..look(second, 0) };
+        let figures = HostFigures::of(THIS_MACHINE, true, None, None, &[bare(0), bare(1)]).unwrap();
+        assert_eq!((figures.queues, figures.queue_growth_bytes()), (None, None));
+    }
+}
