@@ -20,6 +20,7 @@ use protocol::message_id::UniqueIdSource;
 use protocol::record::RecordFields;
 use runtime::{CloseReason, Flow, MailboxSender, Outbox, Peer};
 use storage::AppendError;
+use storage::commit_log::PENDING_BYTES_MAX;
 use storage::consume_queue::QueueIndex;
 use storage::store::{Appended, MessageStore};
 
@@ -433,6 +434,23 @@ impl<E: Env> Shard<E> {
             tracing::error!(%error, shard = self.identity.broker_name, "the next log segment cannot be made; sends are refused when this one is full");
         }
         self.resume_stalled();
+    }
+
+    /// See [`storage::commit_log::CommitLog::prewrite_piece`].
+    pub(crate) async fn prewrite_first_segment(self: Rc<Self>) {
+        loop {
+            let written = self.store.log().prewrite_piece(PENDING_BYTES_MAX).await;
+            self.resume_stalled();
+            match written {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    let shard = &self.identity.broker_name;
+                    tracing::warn!(%error, shard, "the log's first segment is not written ahead: syncs take longer until it is full");
+                    return;
+                }
+            }
+        }
     }
 
     /// Tries again to make a segment that could not be made.

@@ -105,6 +105,7 @@ async fn live(start: ShardStart) -> Result<(), String> {
     runtime::time::spawn(shard.clone().run_committer());
     runtime::time::spawn(maintenance::run(shard.clone()));
     runtime::time::spawn_background(maintenance::run_background(shard.clone()));
+    runtime::time::spawn_background(shard.clone().prewrite_first_segment());
     shard.sweep_end();
     tracing::info!(shard = name, elapsed_ms = began.elapsed().as_millis() as u64, "shard is serving");
     start.recovery.enter(RecoveryPhase::Serving);

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use crate::scheduling::{ask_for_short_turns, move_io_workers_to};
 use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 
 /// Registered memory of an executor, bytes; log buffers that do not fit are taken from the heap. glommio registers it
@@ -58,7 +59,24 @@ where
         builder = builder.blocking_thread_pool_placement(helpers);
     }
     let builder = builder.preempt_timer(PREEMPT);
+    let helpers = cpus.helpers.clone();
+    let start = move || {
+        settle(&helpers);
+        start()
+    };
     builder.spawn(start).map(ShardHandle).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// On the shard's own thread, once it has its executor.
+fn settle(helpers: &[usize]) {
+    if let Err(error) = ask_for_short_turns() {
+        tracing::debug!(%error, "the kernel was not asked for short turns of this thread");
+    }
+    if !helpers.is_empty()
+        && let Err(error) = move_io_workers_to(helpers)
+    {
+        tracing::debug!(%error, "data syncs run on the shard's own processor");
+    }
 }
 
 /// One thread on any of `helpers`; `None` if there are none, then glommio puts it where the executor is.
@@ -97,6 +115,37 @@ mod tests {
         };
         let masks = spawn_shard("pinned", &cpus, start).unwrap().join().unwrap();
         assert_eq!(masks, (vec![own], vec![own], vec![other]));
+    }
+
+    /// Where the threads run that the kernel has made for io_uring on behalf of the thread `tid`.
+    fn processors_of_io_workers(tid: i32) -> Vec<String> {
+        let name = format!("iou-wrk-{tid}");
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+        let workers =
+            tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
+        let allowed = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+            line.unwrap_or_default().trim().to_owned()
+        };
+        workers.filter_map(|task| std::fs::read_to_string(task.join("status")).ok()).map(allowed).collect()
+    }
+
+    #[test]
+    fn what_io_uring_cannot_do_at_once_runs_beside_the_shard() {
+        let all = mask();
+        let other = *all.last().unwrap();
+        let cpus = ShardCpus { own: Some(all[0]), helpers: vec![other] };
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let start = move || async move {
+            let file = glommio::io::BufferedFile::create(&path).await.unwrap();
+            file.write_at(vec![1; 4096], 0).await.unwrap();
+            file.fdatasync().await.unwrap();
+            file.close().await.unwrap();
+            processors_of_io_workers(rustix::thread::gettid().as_raw_nonzero().get())
+        };
+        let workers = spawn_shard("beside", &cpus, start).unwrap().join().unwrap();
+        assert!(!workers.is_empty(), "a data sync is never done at once");
+        assert!(workers.iter().all(|allowed| *allowed == other.to_string()), "{workers:?}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::connection::{ConnectionId, Peer};
 use crate::epoll::{Epoll, Ready};
+use crate::idle::Idle;
 use crate::mailbox::{Letter, Mailbox};
 use crate::outbox::Outbox;
 use crate::service::{CloseReason, Flow, Service};
@@ -32,8 +33,6 @@ const LENGTH_BYTES: usize = 4;
 const KEEP_BYTES: usize = 64 << 10;
 /// Connections accepted in one sweep.
 const ACCEPT_MAX: usize = 64;
-/// Sweeps that find nothing before the shard sleeps.
-const IDLE_SWEEPS: u32 = 2;
 /// Under load, finished I/O waits at most this long.
 const REAP: Duration = Duration::from_micros(250);
 /// How often idle connections are looked for.
@@ -129,21 +128,20 @@ pub async fn serve<S: Service>(
 impl<S: Service> Server<S> {
     async fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
-        let mut idle_sweeps = 0;
+        let mut idle = Idle::new();
         let mut next_housekeeping = Instant::now() + HOUSEKEEPING;
         let mut next_reap = Instant::now();
         loop {
             ready.clear();
             self.epoll.collect(&mut ready)?;
             if ready.is_empty() && !self.outbox.has_work() {
-                idle_sweeps += 1;
-                if idle_sweeps <= IDLE_SWEEPS {
+                if idle.looks_again(Instant::now()) {
                     time::yield_now().await;
                     continue;
                 }
                 self.wait().await;
             } else {
-                idle_sweeps = 0;
+                idle.ends(Instant::now());
                 if self.sweep(&ready) {
                     return self.finish().await;
                 }

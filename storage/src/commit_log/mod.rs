@@ -25,7 +25,7 @@ use roll::Segments;
 
 use self::append::Tail;
 use crate::error::{AppendError, StorageError};
-use crate::file::{AlignedBuffer, Disk, LogFile};
+use crate::file::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, align_up};
 use crate::ring::Ring;
 
 /// Without a ring, this many bytes may wait for their write; more makes the shard stop reading.
@@ -76,6 +76,10 @@ pub struct CommitLog<D: Disk> {
     flushing: Cell<bool>,
     flush_waiters: RefCell<Vec<Waker>>,
     failure: RefCell<Option<String>>,
+    /// Where the zeros end that are written ahead into a segment that was made at start; `None`: no such segment.
+    prewritten: Cell<Option<u64>>,
+    /// Zeros are being written from here on: appends keep away from them.
+    zeroing_from: Cell<u64>,
 }
 
 /// The newest buffers of the log, oldest first, bounded by bytes; what is not written yet is never dropped.
@@ -125,6 +129,11 @@ impl<D: Disk> CommitLog<D> {
         let done = if self.options.flush == FlushMode::Sync { self.stable.get() } else { self.written.get() };
         let waiting_bytes = tail.appended_end() - done;
         let limit_bytes = tail.ring_capacity().map_or(PENDING_BYTES_MAX, |ring| ring.min(PENDING_BYTES_MAX));
+        // With a filler before it, or the rest of its last block behind it.
+        let reach = tail.appended_end() + (2 * (unit + HEADER_BYTES) + 2 * BLOCK_BYTES) as u64;
+        if reach > self.zeroing_from.get() {
+            return Err(AppendError::Backlog { waiting_bytes, limit_bytes });
+        }
         // A roll skips less than what the unit itself needs, so twice its size always covers it.
         if waiting_bytes > 0 && waiting_bytes + 2 * (unit + HEADER_BYTES) as u64 > limit_bytes {
             return Err(AppendError::Backlog { waiting_bytes, limit_bytes });
@@ -353,6 +362,29 @@ impl<D: Disk> CommitLog<D> {
     pub async fn prepare_next_segment(&self) -> Result<(), StorageError> {
         let prewrite = self.options.flush == FlushMode::Sync;
         self.segments.prepare_next(&self.disk, self.options.segment_bytes, prewrite).await
+    }
+
+    /// In SYNC_FLUSH, writes zeros into the next piece of the segment that was made at start without them, at least
+    /// `margin_bytes` ahead of what is appended; for later segments [`Self::prepare_next_segment`] does it. Returns whether
+    /// there is more to do. Appends that come too near are refused meanwhile as by a full log.
+    /// # Errors
+    /// The file cannot be written. The log goes on without.
+    pub async fn prewrite_piece(&self, margin_bytes: u64) -> Result<bool, StorageError> {
+        let Some(prewritten) = self.prewritten.take() else { return Ok(false) };
+        let end = self.tail.borrow().appended_end();
+        let Some((file, base)) = self.segments.find(prewritten) else { return Ok(false) };
+        let segment_end = self.segments.end_of(prewritten);
+        let from = prewritten.max(align_up(end + margin_bytes) + BLOCK_BYTES as u64);
+        if self.options.flush != FlushMode::Sync || self.failure.borrow().is_some() || from >= segment_end {
+            return Ok(false);
+        }
+        self.zeroing_from.set(from);
+        let written = roll::write_zeros_piece(&self.disk, &*file, from - base, segment_end - base).await;
+        self.zeroing_from.set(u64::MAX);
+        let written = written.map_err(StorageError::io("write zeros to", &self.file_name(from)))?;
+        let has_more = from + written < segment_end;
+        self.prewritten.set(has_more.then_some(from + written));
+        Ok(has_more)
     }
 
     /// Removes the oldest segment if all of it lies below `position`, or keeps its file for reuse.

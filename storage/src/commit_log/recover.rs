@@ -104,7 +104,8 @@ impl<D: Disk> CommitLog<D> {
             ..LogRecovery::default()
         };
         let end_position = scan.at.position;
-        let next = cut_segments(&disk, &mut segments, end_position, options.segment_bytes).await?;
+        let CutSegments { next, is_last_new } =
+            cut_segments(&disk, &mut segments, end_position, options.segment_bytes).await?;
         // A filler ended the last segment: the log goes on at the start of the one behind it.
         scan.at.position = end_position.max(segments.first_key_value().map_or(0, |(first, _)| *first));
         let carry = read_carry(&segments, scan.at.position).await?;
@@ -123,6 +124,8 @@ impl<D: Disk> CommitLog<D> {
             flushing: Cell::new(false),
             flush_waiters: RefCell::default(),
             failure: RefCell::new(None),
+            prewritten: Cell::new(is_last_new.then_some(scan.at.position)),
+            zeroing_from: Cell::new(u64::MAX),
         };
         log.write_unsynced_again().await?;
         if let Some(ring) = &ring {
@@ -458,20 +461,26 @@ fn locate<F>(segments: &BTreeMap<u64, Segment<F>>, position: u64) -> (String, u6
     (segment_path(first), position - first)
 }
 
+struct CutSegments<F> {
+    next: Option<Segment<F>>,
+    /// The last one was made just now; nothing of it is written.
+    is_last_new: bool,
+}
+
 /// Keeps the segments up to the one that holds `end`, one behind it as the prepared next one, and removes the others.
 async fn cut_segments<D: Disk>(
     disk: &D,
     segments: &mut BTreeMap<u64, Segment<D::LogFile>>,
     end: u64,
     segment_bytes: u64,
-) -> Result<Option<Segment<D::LogFile>>, StorageError> {
+) -> Result<CutSegments<D::LogFile>, StorageError> {
     let mut behind: Vec<u64> = segments.range(end + 1..).map(|(first, _)| *first).collect();
     let ends_log = segments.last_key_value().is_none_or(|(first, segment)| first + segment.bytes == end);
     if ends_log {
-        // Not written ahead: the start does not wait for that.
+        // Not written ahead: the start does not wait for that. See `CommitLog::prewrite_piece`.
         let segment = create_segment(disk, &segment_path(end), segment_bytes, false).await?;
         segments.insert(end, segment);
-        return Ok(None);
+        return Ok(CutSegments { next: None, is_last_new: true });
     }
     behind.sort_unstable();
     let next = behind.first().and_then(|first| segments.remove(first));
@@ -482,7 +491,7 @@ async fn cut_segments<D: Disk>(
         disk.remove(&path).await.map_err(StorageError::io("remove", &path))?;
     }
     disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))?;
-    Ok(next)
+    Ok(CutSegments { next, is_last_new: false })
 }
 
 async fn read_carry<F: LogFile>(segments: &BTreeMap<u64, Segment<F>>, end: u64) -> Result<Vec<u8>, StorageError> {

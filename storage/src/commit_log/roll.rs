@@ -14,7 +14,7 @@ use crate::file::{Disk, LogFile};
 const SPARE: &str = "commitlog/spare";
 
 /// Bytes of one write that makes a segment ready ahead of need.
-const PREWRITE_BYTES: usize = 1 << 20;
+pub(super) const PREWRITE_BYTES: usize = 1 << 20;
 
 /// Path of the segment that begins at physical offset `first`.
 pub(super) fn segment_path(first: u64) -> String {
@@ -253,13 +253,18 @@ pub(super) async fn create_segment<D: Disk>(
 async fn write_zeros<D: Disk>(disk: &D, file: &D::LogFile, bytes: u64) -> io::Result<()> {
     let mut at = 0;
     while at < bytes {
-        let piece = PREWRITE_BYTES.min((bytes - at) as usize);
-        let mut zeros = disk.buffer(piece);
-        zeros.as_mut().fill(0);
-        if file.write_at(at, Rc::new(zeros)).await? != piece {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        at += piece as u64;
+        at += write_zeros_piece(disk, file, at, bytes).await?;
     }
     Ok(())
+}
+
+/// Writes the zeros of one piece from `at` on, none at or behind `end`; how many.
+pub(super) async fn write_zeros_piece<D: Disk>(disk: &D, file: &D::LogFile, at: u64, end: u64) -> io::Result<u64> {
+    let piece = PREWRITE_BYTES.min((end - at) as usize);
+    let mut zeros = disk.buffer(piece);
+    zeros.as_mut().fill(0);
+    if file.write_at(at, Rc::new(zeros)).await? != piece {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    Ok(piece as u64)
 }

@@ -222,6 +222,20 @@ impl<D: Disk> Life<D> {
         });
     }
 
+    /// Zeros are written as close to the appends as they may.
+    fn start_prewrite(self: &Rc<Self>) {
+        let life = self.clone();
+        self.spawn(None, async move {
+            loop {
+                match life.store.log().prewrite_piece(0).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => return life.tolerate(&error),
+                }
+            }
+        });
+    }
+
     fn start_sync(self: &Rc<Self>) {
         let life = self.clone();
         self.spawn(None, async move {
@@ -473,6 +487,9 @@ impl<D: Disk> Life<D> {
 
     /// The whole workload; at its end nothing is under way and everything is acknowledged.
     pub async fn run(self: Rc<Self>, steps: u32) {
+        if self.chance(0.5) {
+            self.start_prewrite();
+        }
         for _ in 0..steps {
             self.step().await;
             if self.has_ended() {
