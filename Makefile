@@ -19,9 +19,9 @@ SECONDS ?= 600
 run: build
 	@PATH="$(CURDIR)/$(RELEASE):$$PATH" $(RELEASE)/mqbroker --standalone $(ARGS)
 
-## build: the release binaries mqbroker, mqnamesrv, mqadmin in target/release
+## build: the release binaries mqbroker, mqnamesrv, mqadmin, mqbench in target/release
 build:
-	$(CARGO) build --release --locked -p broker -p namesrv -p admin
+	$(CARGO) build --release --locked -p broker -p namesrv -p admin -p bench
 
 ## test: everything that CI runs; installs what the tests need
 test: tools-for-tests check unit counted sim-quick interop fuzz

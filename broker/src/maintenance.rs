@@ -11,6 +11,8 @@ use crate::shard::Shard;
 
 /// How often the clock is looked at: bounds how late a held pull or a delayed message is.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while no client is connected, who could see the difference.
+const IDLE_TICK: Duration = Duration::from_millis(250);
 /// The same for what is done in the background, whose periods are longer.
 const BACKGROUND_TICK: Duration = Duration::from_millis(250);
 /// In ASYNC_FLUSH what is written is synced this often.
@@ -30,7 +32,8 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
     let (mut offsets_ms, mut clients_ms, mut delivery_ms) = (0, 0, 0);
     let mut woken = Vec::new();
     loop {
-        shard.env.sleep(TICK).await;
+        let tick = if shard.metrics.connections.get() == 0 { IDLE_TICK } else { TICK };
+        shard.env.sleep(tick).await;
         let now_ms = shard.env.now_ms();
         shard.statistics.borrow_mut().tick(now_ms);
         shard.register_changes();
