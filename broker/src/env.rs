@@ -24,6 +24,8 @@ pub trait Env: 'static {
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
     /// As [`Env::spawn`], but requests go first: reads of old messages, checkpoints, removals.
     fn spawn_background(&self, task: impl Future<Output = ()> + 'static);
+    /// Gives memory back to the machine that has been free for a while.
+    fn give_back_memory(&self) {}
     /// Waits.
     async fn sleep(&self, duration: Duration);
 }

@@ -6,6 +6,7 @@
 pub mod attribute_changes;
 pub mod cli;
 pub mod client_table;
+mod committer;
 pub mod config;
 pub mod consumer_offsets;
 pub mod consumers;

@@ -19,6 +19,9 @@ const BACKGROUND_TICK: Duration = Duration::from_millis(250);
 const SYNC_MS: i64 = 500;
 const CLIENTS_MS: i64 = 10_000;
 const RETENTION_MS: i64 = 10_000;
+/// Memory that was needed once, for many half-received requests or slow readers, is given back this often: by itself the
+/// allocator does it only while it is busy.
+const MEMORY_MS: i64 = 5_000;
 /// A checkpoint is due when the log has grown by this since the last one ...
 const CHECKPOINT_BYTES: u64 = 128 << 20;
 /// ... or has grown at all and the last one is this old.
@@ -58,11 +61,15 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
 /// Tasks by the clock that wait for the disk: requests go first.
 pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
     let now_ms = shard.env.now_ms();
-    let (mut sync_ms, mut retention_ms, mut checkpoint_ms) = (now_ms, now_ms, now_ms);
+    let (mut sync_ms, mut retention_ms, mut checkpoint_ms, mut memory_ms) = (now_ms, now_ms, now_ms, now_ms);
     let mut next_checkpoint_ms = now_ms;
     loop {
         shard.env.sleep(BACKGROUND_TICK).await;
         let now_ms = shard.env.now_ms();
+        if now_ms - memory_ms >= MEMORY_MS {
+            memory_ms = now_ms;
+            shard.env.give_back_memory();
+        }
         // A shard that takes no more messages has said so; what it holds can be read and nothing else changes.
         if shard.store.log().failure().is_some() {
             continue;

@@ -4,11 +4,9 @@
 //! acknowledges what may be acknowledged and wakes the task that writes. Nothing here is shared with another thread.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use protocol::body::TopicConfig;
@@ -25,6 +23,7 @@ use storage::consume_queue::QueueIndex;
 use storage::store::{Appended, MessageStore};
 
 use crate::client_table::ClientTable;
+use crate::committer::Committer;
 use crate::config::{BrokerConfig, ShardIdentity};
 use crate::control_record::ControlRecord;
 use crate::control_tables::ControlTables;
@@ -49,12 +48,6 @@ pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
 const REGISTRATION_PAUSE_MS: i64 = 100;
 /// ... but this many changes in a row are registered at once each: clients ask for a new topic's route straight away.
 const REGISTRATION_BURST: i64 = 32;
-/// With a ring, less than is worth a write waits for more at most this long.
-const WRITE_LINGER: Duration = Duration::from_millis(5);
-/// Where acknowledgements wait for the write, it waits at most this long for those who were answered last ...
-const GATHER_MAX: Duration = Duration::from_micros(100);
-/// ... and at most this part of what the last one took.
-const GATHER_SHARE: u32 = 4;
 /// How often a checkpoint that has to wait for another looks.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1);
 /// Reads of old messages that one shard has under way; further ones are answered busy.
@@ -94,28 +87,7 @@ pub struct Shard<E: Env> {
     is_checkpointing: Cell<bool>,
     topics_changed: Cell<bool>,
     registration_due_ms: Cell<i64>,
-    committer: RefCell<Option<Waker>>,
-    /// What the committer waits for.
-    write_from: Cell<WriteFrom>,
-}
-
-/// How much has to wait before the log is written.
-#[derive(Clone, Copy, Default)]
-enum WriteFrom {
-    #[default]
-    Anything,
-    Bytes(u64),
-    Answers(usize),
-}
-
-impl WriteFrom {
-    fn is_reached<E: Env>(self, shard: &Shard<E>) -> bool {
-        match self {
-            Self::Anything => shard.store.log().waiting_bytes() > 0,
-            Self::Bytes(bytes) => shard.store.log().waiting_bytes() >= bytes,
-            Self::Answers(count) => shard.commit.borrow().len() >= count,
-        }
-    }
+    pub(crate) committer: Committer,
 }
 
 /// Buffers that requests use one after the other.
@@ -185,8 +157,7 @@ impl<E: Env> Shard<E> {
             is_checkpointing: Cell::new(false),
             topics_changed: Cell::new(true),
             registration_due_ms: Cell::new(0),
-            committer: RefCell::default(),
-            write_from: Cell::default(),
+            committer: Committer::default(),
         }
     }
 
@@ -233,11 +204,7 @@ impl<E: Env> Shard<E> {
         let end = self.store.log().seal();
         self.commit.borrow_mut().seal(end.position);
         self.confirm();
-        if self.write_from.get().is_reached(self)
-            && let Some(committer) = self.committer.take()
-        {
-            committer.wake();
-        }
+        self.wake_committer();
         self.register_changes();
         if self.store.log().needs_next_segment() {
             let shard = self.clone();
@@ -386,47 +353,6 @@ impl<E: Env> Shard<E> {
             pull::run_again(self, job);
         }
         self.scratch.borrow_mut().woken = woken;
-    }
-
-    /// The one task that writes messages: runs as long as the shard.
-    pub async fn run_committer(self: Rc<Self>) {
-        let (mut answered, mut flush_took) = (0, Duration::ZERO);
-        loop {
-            self.unwritten(WriteFrom::Anything).await;
-            let log = self.store.log();
-            let linger = match log.worthwhile_write_bytes() {
-                // What lies in the ring is acknowledged already: a write that waits for more costs nobody anything.
-                Some(bytes) => Some((WriteFrom::Bytes(bytes), WRITE_LINGER)),
-                // Those who were just answered send again at once. Without this they would fall into two camps, each
-                // waiting for the other's flush before its own.
-                None if answered > 1 => Some((WriteFrom::Answers(answered), GATHER_MAX.min(flush_took / GATHER_SHARE))),
-                None => None,
-            };
-            if let Some((enough, at_most)) = linger {
-                futures_lite::future::or(self.unwritten(enough), self.env.sleep(at_most)).await;
-            }
-            answered = self.commit.borrow().len();
-            let began = self.env.instant();
-            if let Err(error) = self.store.log().flush().await {
-                let shard = &self.identity.broker_name;
-                tracing::error!(%error, shard, "this shard takes no more messages; what it holds can still be read");
-            }
-            flush_took = self.env.instant() - began;
-            self.confirm_and_resume();
-        }
-    }
-
-    /// Completes when as much as `enough` waits to be written.
-    async fn unwritten(&self, enough: WriteFrom) {
-        poll_fn(|context| {
-            if enough.is_reached(self) && self.store.log().has_unwritten() {
-                return Poll::Ready(());
-            }
-            self.write_from.set(enough);
-            self.committer.replace(Some(context.waker().clone()));
-            Poll::Pending
-        })
-        .await;
     }
 
     async fn prepare_next_segment(self: Rc<Self>) {

@@ -2,7 +2,8 @@
 //!
 //! A *sample* ([`HostSample`], [`ProcessSample`]) is what the kernel has counted so far. *Rates* ([`HostRates`],
 //! [`ProcessRates`]) are pure functions of two samples, so that they can be taken on one machine and
-//! evaluated on another. [`Machine`] describes what does not change, for reports.
+//! evaluated on another. [`Machine`] describes what does not change, for reports. [`ask_for_short_turns`] is the one thing
+//! that is asked of the host.
 
 mod core_times;
 mod counter;
@@ -20,6 +21,7 @@ mod process_rates;
 mod process_sample;
 mod processor_topology;
 mod roots;
+mod short_turns;
 mod store_device;
 mod sys_file;
 
@@ -38,4 +40,5 @@ pub use process_rates::ProcessRates;
 pub use process_sample::ProcessSample;
 pub use processor_topology::ProcessorTopology;
 pub use roots::HostRoots;
+pub use short_turns::ask_for_short_turns;
 pub use store_device::{StoreDevice, disk_of};

@@ -8,12 +8,12 @@ pub mod connection;
 pub mod control;
 mod epoll;
 mod idle;
+mod io_workers;
 pub mod listener;
 #[cfg(any(test, feature = "loopback"))]
 pub mod loopback;
 pub mod mailbox;
 pub mod outbox;
-mod scheduling;
 pub mod service;
 pub mod shard;
 pub mod sweep;

@@ -4,8 +4,10 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use crate::scheduling::{ask_for_short_turns, move_io_workers_to};
 use glommio::{CpuSet, ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
+use host::ask_for_short_turns;
+
+use crate::io_workers::move_io_workers_to;
 
 /// Registered memory of an executor, bytes; log buffers that do not fit are taken from the heap. glommio registers it
 /// three times over against the limit of locked memory, so more would not start under Debian's default.

@@ -23,7 +23,8 @@ use crate::time;
 
 /// Read from one connection in one sweep at most, so that a busy one does not keep the others waiting.
 const READ_BYTES: usize = 256 << 10;
-/// A half-received frame's buffer grows by this, as its bytes arrive, whatever length it claims.
+/// A half-received frame's buffer grows as its bytes arrive, whatever length it claims: by as much as it holds, at most
+/// this.
 const GROW_BYTES: usize = 1 << 20;
 /// Memory of half-received and kept frames over all connections; a connection that would pass it is closed.
 const HELD_BYTES_MAX: usize = 512 << 20;
@@ -310,7 +311,7 @@ impl<S: Service> Server<S> {
             return end;
         }
         let before = connection.held.len();
-        connection.held.reserve(missing_bytes(&connection.held).clamp(KEEP_BYTES, GROW_BYTES));
+        make_room(&mut connection.held);
         match rustix::io::read(&connection.socket, spare_capacity(&mut connection.held)) {
             Ok(0) => Some(None),
             Ok(bytes) => {
@@ -516,6 +517,15 @@ impl<S: Service> Server<S> {
             self.close(slot, None);
         }
         Ok(())
+    }
+}
+
+/// Room for the next read of a half-received frame. A buffer that has some is left as it is: to make it larger may copy all
+/// of it, what nothing was written to as well, which then takes memory.
+fn make_room(held: &mut Vec<u8>) {
+    let room = held.capacity() - held.len();
+    if room < KEEP_BYTES {
+        held.reserve_exact(missing_bytes(held).min(held.len()).clamp(KEEP_BYTES, GROW_BYTES));
     }
 }
 
