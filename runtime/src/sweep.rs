@@ -23,9 +23,6 @@ use crate::time;
 
 /// Read from one connection in one sweep at most, so that a busy one does not keep the others waiting.
 const READ_BYTES: usize = 256 << 10;
-/// A half-received frame's buffer grows as its bytes arrive, whatever length it claims: by as much as it holds, at most
-/// this.
-const GROW_BYTES: usize = 1 << 20;
 /// Memory of half-received and kept frames over all connections; a connection that would pass it is closed.
 const HELD_BYTES_MAX: usize = 512 << 20;
 /// A frame begins with its length.
@@ -520,12 +517,13 @@ impl<S: Service> Server<S> {
     }
 }
 
-/// Room for the next read of a half-received frame. A buffer that has some is left as it is: to make it larger may copy all
-/// of it, what nothing was written to as well, which then takes memory.
+/// Room for the next read of a half-received frame: as much again as has arrived, whatever length it claims. A buffer that
+/// has some is left as it is: to make it larger may copy all of it, what nothing was written to as well, which then takes
+/// memory.
 fn make_room(held: &mut Vec<u8>) {
     let room = held.capacity() - held.len();
     if room < KEEP_BYTES {
-        held.reserve_exact(missing_bytes(held).min(held.len()).clamp(KEEP_BYTES, GROW_BYTES));
+        held.reserve_exact(missing_bytes(held).min(held.len()).max(KEEP_BYTES));
     }
 }
 
