@@ -9,12 +9,11 @@ pub mod entry;
 mod read;
 pub mod recover;
 mod roll;
+mod turns;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
 pub use append::{ENTRY_BYTES_MAX, LogBuffer, LogPosition};
 use entry::HEADER_BYTES;
@@ -22,6 +21,7 @@ pub use entry::LogId;
 pub use read::LogSlice;
 use read::ReadAhead;
 use roll::Segments;
+use turns::Turns;
 
 use self::append::Tail;
 use crate::error::{AppendError, StorageError};
@@ -73,8 +73,7 @@ pub struct CommitLog<D: Disk> {
     written: Cell<u64>,
     /// End of what is known to be on stable storage.
     stable: Cell<u64>,
-    flushing: Cell<bool>,
-    flush_waiters: RefCell<Vec<Waker>>,
+    turns: Turns,
     failure: RefCell<Option<String>>,
     /// Where the zeros end that are written ahead into a segment that was made at start; `None`: no such segment.
     prewritten: Cell<Option<u64>>,
@@ -232,7 +231,7 @@ impl<D: Disk> CommitLog<D> {
     /// [`StorageError::Flush`]; the log takes no more writes then, because nobody can tell what a failed write or
     /// sync has left behind.
     pub async fn flush(&self) -> Result<(), StorageError> {
-        self.begin_turn().await;
+        self.turns.begin().await;
         let result = match self.refuse_after_failure() {
             Ok(()) => self.flush_sealed().await,
             Err(error) => Err(error),
@@ -240,26 +239,12 @@ impl<D: Disk> CommitLog<D> {
         self.end_turn(result)
     }
 
-    /// Waits for a flush or sync that runs, then claims the next turn: a sync that fails is told to one caller only,
-    /// so there is one at a time.
-    async fn begin_turn(&self) {
-        poll_fn(|context| {
-            if self.flushing.replace(true) {
-                self.flush_waiters.borrow_mut().push(context.waker().clone());
-                return Poll::Pending;
-            }
-            Poll::Ready(())
-        })
-        .await;
-    }
-
     /// Keeps the first failure and lets the next turn begin.
     fn end_turn(&self, result: Result<(), StorageError>) -> Result<(), StorageError> {
         if let Err(error) = &result {
             self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
         }
-        self.flushing.set(false);
-        self.flush_waiters.borrow_mut().drain(..).for_each(Waker::wake);
+        self.turns.end();
         result
     }
 
@@ -308,7 +293,7 @@ impl<D: Disk> CommitLog<D> {
     /// # Errors
     /// [`StorageError::Flush`], as for [`Self::flush`].
     pub async fn sync(&self) -> Result<(), StorageError> {
-        self.begin_turn().await;
+        self.turns.begin().await;
         let result = match self.refuse_after_failure() {
             Ok(()) => self.sync_written().await,
             Err(error) => Err(error),

@@ -14,6 +14,7 @@ use super::append::{LogPosition, Tail};
 use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, LogId, MAGIC};
 use super::read::ReadAhead;
 use super::roll::{Segment, Segments, create_segment, segment_path};
+use super::turns::Turns;
 use super::{Cache, CommitLog, DIRECTORY, LogOptions, UNSYNCED_BYTES_MAX};
 use crate::error::{DamageReason, StorageError};
 use crate::file::{BLOCK_BYTES, Disk, LogFile, align_down, align_up};
@@ -121,8 +122,7 @@ impl<D: Disk> CommitLog<D> {
             read_ahead: ReadAhead::new(),
             written: Cell::new(scan.at.position),
             stable: Cell::new(stable.min(scan.at.position)),
-            flushing: Cell::new(false),
-            flush_waiters: RefCell::default(),
+            turns: Turns::default(),
             failure: RefCell::new(None),
             prewritten: Cell::new(is_last_new.then_some(scan.at.position)),
             zeroing_from: Cell::new(u64::MAX),
