@@ -5,6 +5,7 @@
 //! evaluated on another. [`Machine`] describes what does not change, for reports. [`ask_for_short_turns`] is the one thing
 //! that is asked of the host.
 
+mod broker_sample;
 mod core_times;
 mod counter;
 mod disk_counters;
@@ -25,6 +26,7 @@ mod short_turns;
 mod store_device;
 mod sys_file;
 
+pub use broker_sample::{BrokerSample, ShardSample};
 pub use core_times::CoreTimes;
 pub use disk_counters::DiskCounters;
 pub use disk_rates::DiskRates;

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::host_families::{write_host, write_process};
 use crate::route::{PATHS, Route, route};
-use crate::{Families, Health, HostReport, Source};
+use crate::{BrokerSample, Families, Health, Source};
 
 /// Connections at once; a further one is closed at once.
 const CONNECTIONS_MAX: usize = 32;
@@ -104,7 +104,7 @@ async fn answer(request: &Request<Incoming>, source: &dyn Source, started: f64) 
         Route::Host => {
             let host = HostSample::gather().unwrap_or_else(|error| unreadable(&error));
             let process = ProcessSample::gather_own().unwrap_or_else(|error| unreadable(&error));
-            let report = HostReport { host, process, shards: source.shards().await };
+            let report = BrokerSample { host, process: Some(process), shards: source.shards().await };
             json(StatusCode::OK, &report)
         }
         Route::WrongMethod => {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::{Families, ShardLoad};
+use crate::{Families, ShardSample};
 
 /// Whether something is as it should be, and what is to be said about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,5 +26,5 @@ pub trait Source: Send + Sync + 'static {
     /// Whether clients may be sent here.
     fn ready(&self) -> Answer<'_, Health>;
     /// What each shard has to do. A shard that does not answer is left out.
-    fn shards(&self) -> Answer<'_, Vec<ShardLoad>>;
+    fn shards(&self) -> Answer<'_, Vec<ShardSample>>;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use observe::{Answer, Families, Health, ShardLoad, Source};
+use observe::{Answer, Families, Health, ShardSample, Source};
 use runtime::MailboxSender;
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
@@ -234,7 +234,7 @@ impl Source for BrokerView {
         Box::pin(async { self.readiness() })
     }
 
-    fn shards(&self) -> Answer<'_, Vec<ShardLoad>> {
+    fn shards(&self) -> Answer<'_, Vec<ShardSample>> {
         Box::pin(async { self.reports().await.iter().flatten().map(|report| report.load.clone()).collect() })
     }
 }

@@ -1,6 +1,6 @@
 //! A shard's answer to a scrape.
 
-use observe::{RpcSeries, ShardLoad};
+use observe::{RpcSeries, ShardSample};
 
 use super::shard_metrics::MessageSizes;
 use super::traffic::{GroupVolume, TopicVolume};
@@ -12,7 +12,7 @@ use crate::statistics::Totals;
 /// shard, sent to the control thread.
 #[derive(Debug)]
 pub struct ShardReport {
-    pub(crate) load: ShardLoad,
+    pub(crate) load: ShardSample,
     pub(crate) totals: Totals,
     pub(crate) topics: Vec<TopicVolume>,
     pub(crate) groups: Vec<GroupVolume>,
@@ -41,7 +41,7 @@ impl ShardReport {
         let totals = shard.statistics.borrow().totals();
         let (tables, clients, traffic) = (shard.tables.borrow(), shard.clients.borrow(), metrics.traffic.borrow());
         let end = log.end().position;
-        let load = ShardLoad {
+        let load = ShardSample {
             name: shard.identity.broker_name.clone(),
             index: shard.identity.index,
             cpu: shard.identity.cpu.and_then(|cpu| u32::try_from(cpu).ok()),

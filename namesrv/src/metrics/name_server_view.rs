@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use observe::{Answer, Families, Health, RpcAnswer, ShardLoad, Source, write_rpc_latency};
+use observe::{Answer, Families, Health, RpcAnswer, ShardSample, Source, write_rpc_latency};
 use protocol::code::{RequestCode, ResponseCode};
 use runtime::MailboxSender;
 use serde_json::json;
@@ -90,7 +90,7 @@ impl Source for NameServerView {
         })
     }
 
-    fn shards(&self) -> Answer<'_, Vec<ShardLoad>> {
+    fn shards(&self) -> Answer<'_, Vec<ShardSample>> {
         Box::pin(async { Vec::new() })
     }
 }

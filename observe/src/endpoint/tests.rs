@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::{Answer, PortChoice, ShardLoad, bind};
+use crate::{Answer, PortChoice, ShardSample, bind};
 
 /// Neither alive nor ready.
 struct Sick;
@@ -20,8 +20,8 @@ impl Source for Sick {
     fn ready(&self) -> Answer<'_, Health> {
         Box::pin(async { Health { is_well: true, detail: json!({"status": "ready"}) } })
     }
-    fn shards(&self) -> Answer<'_, Vec<ShardLoad>> {
-        Box::pin(async { vec![ShardLoad { name: "broker-a".to_owned(), appended: 42, ..ShardLoad::default() }] })
+    fn shards(&self) -> Answer<'_, Vec<ShardSample>> {
+        Box::pin(async { vec![ShardSample { name: "broker-a".to_owned(), appended: 42, ..ShardSample::default() }] })
     }
 }
 
@@ -68,8 +68,8 @@ async fn health_is_a_status_and_says_why() {
 async fn the_host_report_reads_back() {
     let answer = get(start().await, "/host").await;
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let report: HostReport = serde_json::from_str(body).unwrap();
-    assert_eq!(report.process.pid, std::process::id());
+    let report: BrokerSample = serde_json::from_str(body).unwrap();
+    assert_eq!(report.process.map(|process| process.pid), Some(std::process::id()));
     assert!(report.host.memory.total_bytes > 0);
     assert_eq!(report.shards[0].appended, 42);
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use observe::{RpcLatency, ShardLoad};
+use observe::{RpcLatency, ShardSample};
 
 use super::super::group_report::{ConnectionKind, GroupReport, Lag};
 use super::super::shard_metrics::ShardMetrics;
@@ -36,12 +36,12 @@ fn report() -> ShardReport {
     let topic = |(topic, messages): (&str, u64)| TopicVolume { topic: topic.to_owned(), volume: volume(messages) };
     let groups = vec![GroupVolume { group: "g".to_owned(), topic: "orders".to_owned(), volume: volume(7) }];
     ShardReport {
-        load: ShardLoad {
+        load: ShardSample {
             name: "a-1".to_owned(),
             index: 1,
             cpu: Some(3),
             unsynced_bytes: 4_096,
-            ..ShardLoad::default()
+            ..ShardSample::default()
         },
         totals: Totals { put: 12, ..Totals::default() },
         topics: topics.map(topic).into(),

@@ -3,8 +3,8 @@
 use host::{HostRates, ProcessRates};
 use serde::{Deserialize, Serialize};
 
-use super::broker_sample::BrokerSample;
 use super::growth::growth;
+use host::BrokerSample;
 
 /// Bytes in a broker's queues swing by this without being a backlog: some writes and answers on their way.
 const QUEUE_SWING_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
@@ -182,7 +182,7 @@ mod tests {
     use host::{CoreTimes, DiskCounters, HostSample, Memory, NetCounters, ProcessSample};
 
     use super::*;
-    use crate::ceiling::broker_sample::ShardSample;
+    use host::ShardSample;
 
     fn look(second: u64, unwritten_bytes: u64) -> BrokerSample {
         let core =

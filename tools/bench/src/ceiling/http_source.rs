@@ -2,8 +2,8 @@
 
 use ureq::Agent;
 
-use super::broker_sample::BrokerSample;
 use super::source::{LOOK_MAX, Source, is_local};
+use host::BrokerSample;
 
 /// Longest answer that is read: a machine with a thousand processors and disks takes a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 8 * 1024 * 1024;

@@ -3,7 +3,6 @@
 //! [`search`] decides what load to try next, [`limits`] whether a load is safe, [`sampler`] looks at the brokers' machines,
 //! [`team`] makes several load machines one, and [`conduct`] joins them.
 
-pub mod broker_sample;
 pub mod ceiling_report;
 pub mod conduct;
 pub mod engine;

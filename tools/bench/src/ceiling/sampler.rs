@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::broker_sample::BrokerSample;
 use super::error::CeilingError;
 use super::host_figures::HostFigures;
 use super::source::Source;
+use host::BrokerSample;
 
 /// Looks that fail one after the other until the source is given up.
 const FAILURES_MAX: u32 = 5;

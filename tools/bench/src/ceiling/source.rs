@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use host::{HostSample, ProcessSample};
 
-use super::broker_sample::BrokerSample;
 use super::error::CeilingError;
 use super::host_figures::THIS_MACHINE;
 use super::http_source::HttpSource;
 use crate::report::Broker;
+use host::BrokerSample;
 
 /// A look that takes longer is none.
 pub const LOOK_MAX: Duration = Duration::from_secs(3);

@@ -1,11 +1,11 @@
 use host::{CoreTimes, HostSample, Memory};
 
-use crate::ceiling::broker_sample::{BrokerSample, ShardSample};
 use crate::ceiling::fixture::{plan, producers, run_report};
 use crate::ceiling::host_figures::HostFigures;
 use crate::ceiling::limits::{LimitCheck, LimitKind, Limits};
 use crate::ceiling::load_figures::LoadFigures;
 use crate::plan::{End, Work};
+use host::{BrokerSample, ShardSample};
 
 fn load(achieved: f64, us: u64) -> LoadFigures {
     let plan = plan(Work::Produce { producers: producers() });

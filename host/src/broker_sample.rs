@@ -1,7 +1,8 @@
-//! One look at a broker and the machine it runs on.
+//! One look at a broker and the machine it runs on: what `/host` of a broker answers and a load generator reads.
 
-use host::{HostSample, ProcessSample};
 use serde::{Deserialize, Serialize};
+
+use crate::{HostSample, ProcessSample};
 
 /// What a broker's `/host` answers; of a broker on this machine it is put together from `/proc`, without shards.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,7 @@ impl BrokerSample {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
