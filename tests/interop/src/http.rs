@@ -5,6 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 const WITHIN: Duration = Duration::from_secs(20);
+/// The kernel accepts for a listener, at once. A request to connect that meets one just as it opens or closes may be
+/// dropped without an answer and repeated only after a second; who polls must not sit that out.
+const CONNECT_WITHIN: Duration = Duration::from_millis(200);
 
 /// Status and body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub struct Answer {
 /// # Errors
 /// Nobody listens, or what is answered is no HTTP.
 pub fn get(at: SocketAddr, path: &str) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&at, WITHIN)?;
+    let mut stream = TcpStream::connect_timeout(&at, CONNECT_WITHIN)?;
     stream.set_read_timeout(Some(WITHIN))?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut text = String::new();

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use clap::{Parser, Subcommand};
 use host::Machine;
@@ -62,7 +61,7 @@ pub struct RunArgs {
     /// Store size from which on a broker gets a fresh store between two cases
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub store_gib: Option<u32>,
-    /// Processors for the load, as 1,3, or `none` to leave it unpinned; the last one if absent
+    /// Processors to pin the load to, as 1,3. If absent, or `none`, the kernel places it
     #[arg(long, value_name = "LIST", value_parser = processor_list)]
     pub load_cpus: Option<Processors>,
     /// Processors for Turbopump's shards, as its own --cpus
@@ -104,8 +103,7 @@ impl RunArgs {
     /// The settings for this machine.
     #[must_use]
     pub fn settings(&self, machine: &Machine) -> Settings {
-        let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let usual = Settings::usual(processors, machine.memory_bytes);
+        let usual = Settings::usual(machine.memory_bytes);
         let base = if self.quick { usual.quick() } else { usual };
         Settings {
             rounds: self.rounds.unwrap_or(base.rounds),

@@ -188,7 +188,7 @@ pub(crate) mod tests {
             versions: [("Apache RocketMQ".to_owned(), "5.5.0".to_owned())].into(),
             command: "mqcompare run".to_owned(),
             machine: Machine::default(),
-            settings: Settings::usual(2, 23 << 30),
+            settings: Settings::usual(23 << 30),
             setups: Vec::new(),
             measurements,
         }

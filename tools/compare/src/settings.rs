@@ -42,9 +42,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The usual ones for a machine with so many processors and so much memory.
+    /// The usual ones for a machine with so much memory.
     #[must_use]
-    pub fn usual(processors: usize, memory_bytes: u64) -> Self {
+    pub fn usual(memory_bytes: u64) -> Self {
         /// From here on the peer gets its larger heap.
         const LARGE_MEMORY_BYTES: u64 = 15 << 30;
         Self {
@@ -59,7 +59,7 @@ impl Settings {
             settle_s: 20,
             idle_s: 20,
             store_gib: 16,
-            load_cpus: if processors > 1 { vec![processors - 1] } else { Vec::new() },
+            load_cpus: Vec::new(),
             turbopump_cpus: "0".to_owned(),
             shards: 1,
             apache_heap_gib: if memory_bytes >= LARGE_MEMORY_BYTES { 4 } else { 2 },
@@ -104,21 +104,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_load_gets_the_last_processor_unless_there_is_only_one() {
-        assert_eq!(Settings::usual(2, 1 << 34).load_cpus, [1]);
-        assert_eq!(Settings::usual(64, 1 << 34).load_cpus, [63]);
-        assert!(Settings::usual(1, 1 << 34).load_cpus.is_empty());
-    }
-
-    #[test]
     fn the_peer_gets_four_gigabytes_where_there_is_room() {
-        assert_eq!(Settings::usual(2, 23 << 30).apache_heap_gib, 4);
-        assert_eq!(Settings::usual(2, 8 << 30).apache_heap_gib, 2);
+        assert_eq!(Settings::usual(23 << 30).apache_heap_gib, 4);
+        assert_eq!(Settings::usual(8 << 30).apache_heap_gib, 2);
     }
 
     #[test]
     fn the_disk_is_asked_for_the_worst_moment() {
-        let usual = Settings::usual(2, 1 << 34);
+        let usual = Settings::usual(1 << 34);
         assert_eq!(usual.disk_gib(), 16 + 11 + 4);
         assert_eq!(Settings { long_log_gib: 30, ..usual }.disk_gib(), 40 + 4);
     }

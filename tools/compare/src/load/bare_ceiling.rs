@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn the_load_is_that_of_the_case() {
-        let words = words(&Send::closed(64, 16), &Settings::usual(2, 1 << 34)).join(" ");
+        let settings = Settings { load_cpus: vec![1], ..Settings::usual(1 << 34) };
+        let words = words(&Send::closed(64, 16), &settings).join(" ");
         assert_eq!(words, "load --cpu 1 --connections 64 --in-flight 16 --size 1024 --warmup 3 --duration 8");
     }
 

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings::usual(2, 1 << 34)
+        Settings { load_cpus: vec![1], ..Settings::usual(1 << 34) }
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_unpinned_load_names_no_processors() {
-        let unpinned = Settings { load_cpus: Vec::new(), ..settings() };
+        let unpinned = Settings::usual(1 << 34);
         let command = BenchCommand::drain("backlog", "g", 32, &unpinned).for_reading();
         assert_eq!(
             command,

@@ -124,7 +124,7 @@ cp \"$(dirname \"$0\")/prepared.json\" \"$2\"";
     }
 
     fn fill() -> BenchCommand {
-        BenchCommand::fill("backlog", 1000, &Settings::usual(2, 1 << 34))
+        BenchCommand::fill("backlog", 1000, &Settings::usual(1 << 34))
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn each_stage_has_its_promise_and_its_heap() {
-        let settings = Settings { apache_set: vec!["slaveReadEnable=true".to_owned()], ..Settings::usual(2, 23 << 30) };
+        let settings = Settings { apache_set: vec!["slaveReadEnable=true".to_owned()], ..Settings::usual(23 << 30) };
         let text = |stage| configuration(&settings, stage, Path::new("/s"), 10911, "127.0.0.1:9876");
         assert!(text(Stage::Sync).contains("\nflushDiskType=SYNC_FLUSH\n"));
         assert!(text(Stage::Async).contains("\nflushDiskType=ASYNC_FLUSH\n"));
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_line_of_its_configuration_is_a_pair() {
-        let text = configuration(&Settings::usual(2, 1 << 33), Stage::Async, Path::new("/s"), 1, "n");
+        let text = configuration(&Settings::usual(1 << 33), Stage::Async, Path::new("/s"), 1, "n");
         assert!(
             text.lines()
                 .all(|line| line.split_once('=').is_some_and(|(key, value)| !key.is_empty() && !value.is_empty()))

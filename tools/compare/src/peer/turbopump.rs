@@ -95,8 +95,7 @@ mod tests {
 
     #[test]
     fn each_stage_has_its_promise_and_its_memory() {
-        let settings =
-            Settings { turbopump_set: vec!["shmRingBytes=67108864".to_owned()], ..Settings::usual(2, 1 << 34) };
+        let settings = Settings { turbopump_set: vec!["shmRingBytes=67108864".to_owned()], ..Settings::usual(1 << 34) };
         let text = |stage| configuration(&settings, stage, 10911, "127.0.0.1:9876", Path::new("/dev/shm/r"));
         assert!(text(Stage::Sync).contains("\nflushDiskType=SYNC_FLUSH\n"));
         assert!(text(Stage::Drain).contains("\nlogCacheBytes=2147483648\n"));
