@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod control;
 mod epoll;
+mod idle;
 mod io_workers;
 pub mod listener;
 #[cfg(any(test, feature = "loopback"))]

@@ -20,9 +20,6 @@ const RING_DEPTH: usize = 256;
 /// thread waits for a processor; what it is meant for, that I/O is looked at under load, the sweep sees to.
 const PREEMPT: Duration = Duration::from_secs(2);
 
-/// A shard with nothing to do looks this long before it goes to sleep: both cost about as much.
-const LOOK: Duration = Duration::from_micros(50);
-
 /// Where a shard's threads run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardCpus {
@@ -63,7 +60,7 @@ where
     if let Some(helpers) = helper_placement(&cpus.helpers)? {
         builder = builder.blocking_thread_pool_placement(helpers);
     }
-    let builder = builder.preempt_timer(PREEMPT).spin_before_park(LOOK);
+    let builder = builder.preempt_timer(PREEMPT);
     let helpers = cpus.helpers.clone();
     let start = move || {
         settle(&helpers);

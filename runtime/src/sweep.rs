@@ -1,31 +1,28 @@
-//! Serves with a task a connection: each reads its socket and hands on frames; when no task has anything left to read, the
-//! service commits, and what is due is written.
+//! The sweep: read every ready connection, let the service commit, write what is due. See the crate's text.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
 use std::sync::mpsc::TryRecvError;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_lite::AsyncReadExt;
-use glommio::net::TcpStream as GlommioStream;
 use protocol::frame::decode_frame;
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
 use crate::connection::{ConnectionId, Peer};
 use crate::epoll::{Epoll, Ready};
+use crate::idle::Idle;
 use crate::mailbox::{Letter, Mailbox};
 use crate::outbox::Outbox;
 use crate::service::{CloseReason, Flow, Service};
 use crate::time;
 
-/// The buffer of a connection's task.
-const TASK_READ_BYTES: usize = 256 << 10;
+/// Read from one connection in one sweep at most, so that a busy one does not keep the others waiting.
+const READ_BYTES: usize = 256 << 10;
 /// Memory of half-received and kept frames over all connections; a connection that would pass it is closed.
 const HELD_BYTES_MAX: usize = 512 << 20;
 /// A frame begins with its length.
@@ -34,6 +31,8 @@ const LENGTH_BYTES: usize = 4;
 const KEEP_BYTES: usize = 64 << 10;
 /// Connections accepted in one sweep.
 const ACCEPT_MAX: usize = 64;
+/// Under load, finished I/O waits at most this long.
+const REAP: Duration = Duration::from_micros(250);
 /// How often idle connections are looked for.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// While unread answers take too much memory, a connection that reads none of its own for this long is closed.
@@ -60,8 +59,6 @@ struct Connection {
     /// Bytes received and not yet taken by the service.
     held: Vec<u8>,
     is_stalled: bool,
-    /// The connection's task, while it is stalled.
-    reader: Option<Waker>,
     waits_to_write: bool,
     last_active: Instant,
 }
@@ -78,8 +75,7 @@ struct Server<S: Service> {
     count: usize,
     held_bytes: usize,
     stalled: Vec<ConnectionId>,
-    is_in_round: bool,
-    accepted: Vec<ConnectionId>,
+    scratch: Vec<u8>,
     dirty: Vec<ConnectionId>,
     refused: u64,
     /// Open so that a descriptor is left when there are no more; `None` after another thread took it.
@@ -101,7 +97,7 @@ pub async fn serve<S: Service>(
     }
     epoll.add(&*mailbox.wake, MAILBOX_TOKEN)?;
     let tick = outbox.clone();
-    let server = Server {
+    let mut server = Server {
         service,
         outbox,
         options,
@@ -113,8 +109,7 @@ pub async fn serve<S: Service>(
         count: 0,
         held_bytes: 0,
         stalled: Vec::new(),
-        is_in_round: false,
-        accepted: Vec::new(),
+        scratch: vec![0; READ_BYTES],
         dirty: Vec::new(),
         refused: 0,
         spare_file: spare_file(),
@@ -125,142 +120,62 @@ pub async fn serve<S: Service>(
             tick.wake();
         }
     });
-    run(Rc::new(RefCell::new(server))).await
-}
-
-async fn run<S: Service>(server: Rc<RefCell<Server<S>>>) -> io::Result<()> {
-    let mut ready = Vec::new();
-    let mut look = true;
-    let mut next_housekeeping = Instant::now() + HOUSEKEEPING;
-    loop {
-        ready.clear();
-        let has_work = {
-            let mut server = server.borrow_mut();
-            if std::mem::take(&mut look) {
-                server.epoll.collect(&mut ready)?;
-            }
-            server.outbox.has_work() || server.is_in_round
-        };
-        if !ready.is_empty() || has_work {
-            if server.borrow_mut().sweep(&ready) {
-                return Server::finish(&server).await;
-            }
-            let accepted = std::mem::take(&mut server.borrow_mut().accepted);
-            for id in accepted {
-                let socket = {
-                    let server = server.borrow();
-                    server.connections[id.slot()].as_ref().and_then(|connection| connection.socket.try_clone().ok())
-                };
-                let Some(socket) = socket else { continue };
-                // SAFETY: the descriptor is open and nobody else's.
-                let stream = unsafe { GlommioStream::from_raw_fd(socket.into_raw_fd()) };
-                glommio::spawn_local(read_connection(server.clone(), stream, id)).detach();
-            }
-        }
-        // glommio looks at finished I/O, sockets among it, when no task can run.
-        if server.borrow().outbox.has_work() {
-            time::yield_now().await;
-        } else {
-            look = wait(&server).await;
-        }
-        let now = Instant::now();
-        if now >= next_housekeeping {
-            next_housekeeping = now + HOUSEKEEPING;
-            server.borrow_mut().close_idle(now);
-        }
-    }
-}
-
-/// Sleeps until a new connection is there, a task has something to commit or to send, or it is time for housekeeping.
-/// True when the set has something.
-async fn wait<S: Service>(server: &Rc<RefCell<Server<S>>>) -> bool {
-    let mut woken = false;
-    poll_fn(|context| {
-        let mut server = server.borrow_mut();
-        let is_due = server.outbox.is_due(context.waker());
-        let ready = server.epoll.poll_ready(context);
-        if is_due || ready.is_ready() || std::mem::replace(&mut woken, true) {
-            Poll::Ready(ready.is_ready())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await
-}
-
-/// One connection's task.
-async fn read_connection<S: Service>(server: Rc<RefCell<Server<S>>>, mut stream: GlommioStream, id: ConnectionId) {
-    let mut buffer = vec![0; TASK_READ_BYTES];
-    loop {
-        let received = stream.read(&mut buffer).await;
-        {
-            let mut server = server.borrow_mut();
-            let end = match received {
-                Ok(0) => Some(None),
-                Ok(bytes) => server.arrived(id, &buffer[..bytes]),
-                Err(error) => end_of_read(&error),
-            };
-            if let Some(reason) = end {
-                if server.connections[id.slot()].as_ref().is_some_and(|connection| connection.peer.id == id) {
-                    server.close(id.slot(), reason.as_ref());
-                }
-                return;
-            }
-        }
-        let is_alive = poll_fn(|context| {
-            let mut server = server.borrow_mut();
-            match server.connections[id.slot()].as_mut().filter(|connection| connection.peer.id == id) {
-                None => Poll::Ready(false),
-                Some(connection) if connection.is_stalled => {
-                    connection.reader = Some(context.waker().clone());
-                    Poll::Pending
-                }
-                Some(_) => Poll::Ready(true),
-            }
-        })
-        .await;
-        if !is_alive {
-            return;
-        }
-    }
+    server.run().await
 }
 
 impl<S: Service> Server<S> {
-    fn begin_round(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.is_in_round, true) {
-            self.service.sweep_began(now);
-            self.outbox.wake();
+    async fn run(&mut self) -> io::Result<()> {
+        let mut ready = Vec::new();
+        let mut idle = Idle::new();
+        let mut next_housekeeping = Instant::now() + HOUSEKEEPING;
+        let mut next_reap = Instant::now();
+        loop {
+            ready.clear();
+            self.epoll.collect(&mut ready)?;
+            if ready.is_empty() && !self.outbox.has_work() {
+                if idle.looks_again(Instant::now()) {
+                    time::yield_now().await;
+                    continue;
+                }
+                self.wait().await;
+            } else {
+                idle.ends(Instant::now());
+                if self.sweep(&ready) {
+                    return self.finish().await;
+                }
+                // glommio looks at finished I/O and timers when no task can run: now and then this one lets it.
+                if Instant::now() >= next_reap {
+                    self.wait().await;
+                    next_reap = Instant::now() + REAP;
+                } else {
+                    time::yield_now().await;
+                }
+            }
+            let now = Instant::now();
+            if now >= next_housekeeping {
+                next_housekeeping = now + HOUSEKEEPING;
+                self.close_idle(now);
+            }
         }
     }
 
-    fn arrived(&mut self, id: ConnectionId, bytes: &[u8]) -> Option<Option<CloseReason>> {
-        self.begin_round(Instant::now());
-        let slot = id.slot();
-        let Some(mut connection) = self.connections[slot].take_if(|connection| connection.peer.id == id) else {
-            return Some(None);
-        };
-        connection.last_active = Instant::now();
-        let end = if connection.held.is_empty() {
-            self.take_frames(&mut connection, bytes)
-        } else {
-            let before = connection.held.len();
-            make_room(&mut connection.held);
-            connection.held.extend_from_slice(bytes);
-            self.held_bytes += bytes.len();
-            if before >= LENGTH_BYTES && missing_bytes(&connection.held) > 0 {
-                (self.held_bytes > HELD_BYTES_MAX).then(|| Some(no_room_to_hold()))
-            } else {
-                self.take_held(&mut connection)
-            }
-        };
-        self.connections[slot] = Some(connection);
-        end
+    /// Sleeps until a socket is ready, another task has something to send, or it is time for housekeeping.
+    async fn wait(&mut self) {
+        let (epoll, outbox) = (&mut self.epoll, &self.outbox);
+        let mut woken = false;
+        poll_fn(|context| {
+            // Registering in the outbox comes first: a wake between the two checks is not lost.
+            let is_due = outbox.is_due(context.waker());
+            let ready = epoll.poll_ready(context);
+            if is_due || std::mem::replace(&mut woken, true) { Poll::Ready(()) } else { ready }
+        })
+        .await;
     }
 
-    /// One round's end. True: the shard is to stop.
+    /// One sweep. True: the shard is to stop.
     fn sweep(&mut self, ready: &[Ready]) -> bool {
         let now = Instant::now();
-        self.begin_round(now);
+        self.service.sweep_began(now);
         let mut stop = false;
         for ready in ready {
             match ready.token {
@@ -272,7 +187,6 @@ impl<S: Service> Server<S> {
         if self.outbox.take_resume_stalled() {
             self.resume_stalled();
         }
-        self.is_in_round = false;
         self.service.sweep_end();
         self.flush(now);
         self.service.sweep_sent(self.stalled.len());
@@ -351,19 +265,10 @@ impl<S: Service> Server<S> {
             return Err(error);
         }
         self.outbox.add(peer.id);
-        let connection = Connection {
-            peer,
-            socket,
-            held: Vec::new(),
-            is_stalled: false,
-            reader: None,
-            waits_to_write: false,
-            last_active: now,
-        };
+        let connection =
+            Connection { peer, socket, held: Vec::new(), is_stalled: false, waits_to_write: false, last_active: now };
         self.connections[slot] = Some(connection);
-        self.accepted.push(peer.id);
         self.count += 1;
-        self.watch(self.connections[slot].as_ref().expect("just put there"));
         self.service.connected(&peer);
         Ok(())
     }
@@ -373,15 +278,48 @@ impl<S: Service> Server<S> {
         let Some(mut connection) = self.connections.get_mut(slot).and_then(Option::take) else { return };
         connection.last_active = now;
         let mut end = None;
-        if ready.writable || ready.readable {
+        if ready.writable {
             end = self.send(&mut connection);
         }
-        if end.is_none() && ready.hung_up && connection.is_stalled {
+        if end.is_none() && ready.readable && !connection.is_stalled {
+            end = self.receive(&mut connection);
+        } else if end.is_none() && ready.hung_up && connection.is_stalled {
+            // Nobody is left to answer what it sent and was not taken yet.
             end = Some(None);
         }
         self.connections[slot] = Some(connection);
         if let Some(reason) = end {
             self.close(slot, reason.as_ref());
+        }
+    }
+
+    /// Reads once and hands on what is whole. Some: the connection is to be closed, with a reason unless the client
+    /// closed it.
+    fn receive(&mut self, connection: &mut Connection) -> Option<Option<CloseReason>> {
+        if connection.held.is_empty() {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let received = connection.socket.read(&mut scratch);
+            let end = match received {
+                Ok(0) => Some(None),
+                Ok(bytes) => self.take_frames(connection, &scratch[..bytes]),
+                Err(error) => end_of_read(&error),
+            };
+            self.scratch = scratch;
+            return end;
+        }
+        let before = connection.held.len();
+        make_room(&mut connection.held);
+        match rustix::io::read(&connection.socket, spare_capacity(&mut connection.held)) {
+            Ok(0) => Some(None),
+            Ok(bytes) => {
+                self.held_bytes += bytes;
+                // Where the length was there before, it was found good. To look at the frame now would copy it.
+                if before >= LENGTH_BYTES && missing_bytes(&connection.held) > 0 {
+                    return (self.held_bytes > HELD_BYTES_MAX).then(|| Some(no_room_to_hold()));
+                }
+                self.take_held(connection)
+            }
+            Err(error) => end_of_read(&error.into()),
         }
     }
 
@@ -440,7 +378,8 @@ impl<S: Service> Server<S> {
     }
 
     fn watch(&self, connection: &Connection) {
-        let (token, read, write) = (connection.peer.id.slot() as u64, false, connection.waits_to_write);
+        let (token, read, write) =
+            (connection.peer.id.slot() as u64, !connection.is_stalled, connection.waits_to_write);
         if let Err(error) = self.epoll.watch(&connection.socket, token, read, write) {
             let reason = CloseReason(format!("its socket cannot be watched: {error}").into());
             self.outbox.close(connection.peer.id, reason);
@@ -460,10 +399,8 @@ impl<S: Service> Server<S> {
             };
             connection.is_stalled = false;
             let end = self.take_held(&mut connection);
-            if !connection.is_stalled
-                && let Some(reader) = connection.reader.take()
-            {
-                reader.wake();
+            if !connection.is_stalled {
+                self.watch(&connection);
             }
             self.connections[slot] = Some(connection);
             if let Some(reason) = end {
@@ -561,25 +498,20 @@ impl<S: Service> Server<S> {
     }
 
     /// Sends what is due, then closes everything.
-    async fn finish(server: &Rc<RefCell<Self>>) -> io::Result<()> {
+    async fn finish(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + STOP_GRACE;
-        server.borrow_mut().options.listeners.clear();
+        self.options.listeners.clear();
         while Instant::now() < deadline {
-            {
-                let mut server = server.borrow_mut();
-                server.service.sweep_end();
-                server.flush(Instant::now());
-                let waiting =
-                    server.connections.iter().flatten().any(|held| server.outbox.queued_bytes(held.peer.id) > 0);
-                if !waiting && !server.service.has_pending() {
-                    break;
-                }
+            self.service.sweep_end();
+            self.flush(Instant::now());
+            let waiting = self.connections.iter().flatten().any(|held| self.outbox.queued_bytes(held.peer.id) > 0);
+            if !waiting && !self.service.has_pending() {
+                break;
             }
             time::sleep(Duration::from_millis(1)).await;
         }
-        let mut server = server.borrow_mut();
-        for slot in 0..server.connections.len() {
-            server.close(slot, None);
+        for slot in 0..self.connections.len() {
+            self.close(slot, None);
         }
         Ok(())
     }

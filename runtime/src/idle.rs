@@ -1,0 +1,95 @@
+//! Whether a shard that has nothing to do looks again or goes to sleep.
+//!
+//! Going to sleep and being woken costs about as much processor time as looking for [`LOOK`], and the request that wakes
+//! it waits that much longer. So where most pauses are shorter than that, they are sat out awake; where they are longer, it
+//! sleeps at once. No clock here.
+
+use std::time::{Duration, Instant};
+
+/// Longest pause that is sat out awake.
+const LOOK: Duration = Duration::from_micros(50);
+/// A pause that it slept through was as short if it ended within this: being woken takes time.
+const WOKEN_SOON: Duration = Duration::from_micros(100);
+/// A short pause counts 1 for looking, a long one this much against it.
+const LONG: u32 = 2;
+/// It looks from this on; below it sleeps.
+const LOOK_FROM: u32 = 4;
+/// More is not remembered, so that it soon sleeps again.
+const SCORE_MAX: u32 = 8;
+
+/// The pauses of one shard.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    began: Option<Instant>,
+    score: u32,
+}
+
+impl Idle {
+    /// As if the pauses so far had been short ones.
+    pub(crate) fn new() -> Self {
+        Self { began: None, score: LOOK_FROM }
+    }
+
+    /// There is nothing to do. Whether to look again at once.
+    pub(crate) fn looks_again(&mut self, now: Instant) -> bool {
+        let began = *self.began.get_or_insert(now);
+        self.looks() && now.saturating_duration_since(began) < LOOK
+    }
+
+    /// There is something to do again.
+    pub(crate) fn ends(&mut self, now: Instant) {
+        let Some(began) = self.began.take() else { return };
+        let short = if self.looks() { LOOK } else { WOKEN_SOON };
+        let is_short = now.saturating_duration_since(began) < short;
+        self.score = if is_short { SCORE_MAX.min(self.score + 1) } else { self.score.saturating_sub(LONG) };
+    }
+
+    fn looks(&self) -> bool {
+        self.score >= LOOK_FROM
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the pause was begun awake.
+    fn pause(idle: &mut Idle, length: Duration) -> bool {
+        let now = Instant::now();
+        let looks = idle.looks_again(now);
+        idle.ends(now + length);
+        looks
+    }
+
+    #[test]
+    fn it_looks_no_longer_than_a_sleep_would_cost() {
+        let (mut idle, now) = (Idle::new(), Instant::now());
+        assert!(idle.looks_again(now) && idle.looks_again(now + LOOK / 2) && !idle.looks_again(now + LOOK));
+    }
+
+    #[test]
+    fn where_pauses_are_short_it_stays_awake_also_after_a_long_one_now_and_then() {
+        let mut idle = Idle::new();
+        for at in 0..100 {
+            let length = if at % 10 == 9 { LOOK * 100 } else { LOOK / 5 };
+            assert!(pause(&mut idle, length), "pause {at}");
+        }
+    }
+
+    #[test]
+    fn where_every_other_pause_is_long_it_sleeps() {
+        let mut idle = Idle::new();
+        let awake = (0..100).filter(|at| pause(&mut idle, if at % 2 == 0 { LOOK / 5 } else { LOOK * 20 })).count();
+        assert!(awake <= 4, "{awake} of 100");
+    }
+
+    #[test]
+    fn it_wakes_up_when_pauses_become_short() {
+        let mut idle = Idle::new();
+        (0..100).for_each(|_| _ = pause(&mut idle, LOOK * 100));
+        assert!(!pause(&mut idle, LOOK * 100));
+        // Asleep, a short pause takes as long as being woken.
+        (0..LOOK_FROM).for_each(|_| _ = pause(&mut idle, LOOK + LOOK / 2));
+        assert!(pause(&mut idle, LOOK / 5));
+    }
+}
