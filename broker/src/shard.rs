@@ -94,7 +94,6 @@ pub struct Shard<E: Env> {
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) properties: Vec<u8>,
-    pub(crate) text: String,
     pub(crate) records: Vec<ControlRecord>,
     pub(crate) control: Vec<u8>,
     pub(crate) woken: Vec<PullJob>,

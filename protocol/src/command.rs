@@ -153,11 +153,19 @@ impl<'a> CommandEncoder<'a> {
         let Self { out, encoding, start, fields_at, has_fields, language, version, opaque, flag, remark } = self;
         match encoding {
             HeaderEncoding::Json => {
-                out.extend_from_slice(if has_fields { b"},\"flag\":" } else { b",\"flag\":" });
-                push_integer(out, flag);
-                out.extend_from_slice(b",\"language\":\"");
-                out.extend_from_slice(language.name().as_bytes());
-                out.extend_from_slice(b"\",\"opaque\":");
+                if has_fields {
+                    out.push(b'}');
+                }
+                // What every answer of ours says, in one piece.
+                if (flag, language) == (FLAG_RESPONSE, Language::JAVA) {
+                    out.extend_from_slice(b",\"flag\":1,\"language\":\"JAVA\",\"opaque\":");
+                } else {
+                    out.extend_from_slice(b",\"flag\":");
+                    push_integer(out, flag);
+                    out.extend_from_slice(b",\"language\":\"");
+                    out.extend_from_slice(language.name().as_bytes());
+                    out.extend_from_slice(b"\",\"opaque\":");
+                }
                 push_integer(out, opaque);
                 if let Some(remark) = remark {
                     out.extend_from_slice(b",\"remark\":");
@@ -256,9 +264,12 @@ pub(crate) fn push_json_string(out: &mut Vec<u8>, text: &str) {
 
 #[inline]
 fn push_json_text(out: &mut Vec<u8>, text: &str, escapes: bool) {
+    if escapes { push_escaped(out, text.as_bytes()) } else { out.extend_from_slice(text.as_bytes()) }
+}
+
+fn push_escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut rest = text.as_bytes();
-    while escapes && let Some(run) = find_to_escape(rest) {
+    while let Some(run) = find_to_escape(rest) {
         out.extend_from_slice(&rest[..run]);
         let byte = rest[run];
         match byte {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::command::EncodeField;
+
 const V4_BYTES: usize = 4 + 4 + 8;
 const V6_BYTES: usize = 16 + 4 + 8;
 
@@ -81,15 +83,25 @@ impl OffsetMessageId {
     pub fn parse(text: &str) -> Result<Self, MessageIdError> {
         text.parse()
     }
-}
 
-impl fmt::Display for OffsetMessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn hex(&self) -> HexText {
         let mut text = HexText::default();
         text.push_ip(self.store_host.ip());
         text.push(&i32::from(self.store_host.port()).to_be_bytes());
         text.push(&self.physical_offset.to_be_bytes());
-        f.write_str(text.as_str())
+        text
+    }
+}
+
+impl fmt::Display for OffsetMessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hex().as_str())
+    }
+}
+
+impl EncodeField for OffsetMessageId {
+    fn with_text(&self, write: impl FnOnce(&str, bool)) {
+        write(self.hex().as_str(), false);
     }
 }
 

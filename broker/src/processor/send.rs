@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use protocol::batch;
+use protocol::body::TopicConfig;
 use protocol::code::{RequestCode, ResponseCode};
-use protocol::command::CommandEncoder;
+use protocol::command::{CommandEncoder, EncodeField};
 use protocol::message_id::OffsetMessageId;
 use protocol::record::{PROPERTIES_BYTES_MAX, RecordFields};
 use protocol::send::SendRequest;
@@ -21,6 +22,7 @@ use crate::send_properties::{
     SendProperties, append_send_properties, make_dead_letter, make_delayed, retry_send_is_dead,
 };
 use crate::shard::Shard;
+use crate::topic_table::TopicError;
 
 /// Messages of one batch: what the answer can list and one entry should hold.
 const BATCH_MESSAGES_MAX: usize = 32_768;
@@ -57,7 +59,6 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
     check_body(shard, send, body.len())?;
     let queue_id = queue_of(shard, request, send)?;
     let mut scratch = shard.scratch.borrow_mut();
-    let scratch = &mut *scratch;
     let stored = &mut scratch.properties;
     stored.clear();
     let now_ms = shard.env.now_ms();
@@ -111,12 +112,11 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
         topic: target.topic,
         properties: &*stored,
     }];
-    let appended = shard.append(target.topic, target.queue_id, &mut record, |_| tags_code, &[])?;
+    let Appended { queue_offset, physical_offset, .. } =
+        shard.append(target.topic, target.queue_id, &mut record, |_| tags_code, &[])?;
     let unique_key = unique_key(&seen, stored);
-    let ids = &mut scratch.text;
-    ids.clear();
-    write_message_id(ids, shard, appended.physical_offset);
-    answer(shard, request.ticket(), &seen, queue_id, appended, ids, unique_key);
+    let id = message_id(shard, physical_offset);
+    answer(shard, request.ticket(), &seen, (queue_id, queue_offset), id, unique_key);
     Ok(())
 }
 
@@ -124,15 +124,14 @@ fn answer<E: Env>(
     shard: &Shard<E>,
     ticket: Ticket,
     seen: &SendProperties,
-    queue_id: i32,
-    appended: Appended,
-    ids: &str,
+    (queue_id, queue_offset): (i32, u64),
+    ids: impl EncodeField,
     transaction_id: Option<&str>,
 ) {
     let encode = |buffer: &mut Vec<u8>| {
         let mut encoder =
             CommandEncoder::response(buffer, ticket.encoding, ResponseCode::SUCCESS.0, ticket.opaque, None);
-        encoder.field("msgId", ids).field("queueId", queue_id).field("queueOffset", appended.queue_offset);
+        encoder.field("msgId", ids).field("queueId", queue_id).field("queueOffset", queue_offset);
         encoder.optional_field("transactionId", transaction_id);
         encoder.field("MSG_REGION", shard.config.identity.region_id.as_str());
         encoder.field("TRACE_ON", shard.config.identity.trace_on);
@@ -192,11 +191,12 @@ fn store_batch<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendR
         if !ids.is_empty() {
             ids.push(',');
         }
-        write_message_id(&mut ids, shard, record.physical_offset as u64);
+        // Writing to a String does not fail.
+        let _ = write!(ids, "{}", message_id(shard, record.physical_offset as u64));
     }
     let outer = SendProperties::scan(send.properties.as_bytes(), 0).map_err(|error| illegal(error.to_string()))?;
     let transaction_id = unique_key(&outer, send.properties.as_bytes());
-    answer(shard, request.ticket(), &outer, queue_id, appended, &ids, transaction_id);
+    answer(shard, request.ticket(), &outer, (queue_id, appended.queue_offset), &ids, transaction_id);
     Ok(())
 }
 
@@ -228,28 +228,30 @@ fn check_body<E: Env>(shard: &Shard<E>, send: &SendRequest<'_>, bytes: usize) ->
 
 /// Checks topic and queue of a send, making the topic if that is how it should come to be.
 fn queue_of<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendRequest<'_>) -> Result<i32, Halt> {
+    let refuse = |error: &TopicError| Halt::refuse(error.response_code(), error.to_string());
+    let queue_in = |config: &TopicConfig| {
+        let random = if send.queue_id < 0 { shard.env.random_below(u32::MAX) } else { 0 };
+        send_queue_id(config, send.queue_id, random, request.peer.remote)
+            .map_err(|error| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string()))
+    };
+    let tables = shard.tables.borrow();
+    match tables.topics.get(send.topic) {
+        Some(config) if !topic_name::is_send_forbidden(send.topic) => return queue_in(config),
+        _ => tables.topics.check_send(send.topic).map_err(|error| refuse(&error))?,
+    }
+    drop(tables);
+    shard.admit_change()?;
     let mut tables = shard.tables.borrow_mut();
-    let known = tables.topics.get(send.topic).is_some();
-    if !known || topic_name::is_send_forbidden(send.topic) {
-        tables.topics.check_send(send.topic).map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
-    }
-    if !known {
-        drop(tables);
-        shard.admit_change()?;
-        tables = shard.tables.borrow_mut();
-        let (default_topic, queues) = (send.default_topic, send.default_topic_queue_nums);
-        let created = tables.topics.auto_create(send.topic, default_topic, queues, shard.env.now_ms());
-        let config = created.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
-        shard.tell_siblings(config);
-        drop(tables);
-        // The topic is in the log before its first message.
-        shard.log_changes();
-        tables = shard.tables.borrow_mut();
-    }
-    let Some(config) = tables.topics.get(send.topic) else { unreachable!("known or just created") };
-    let random = if send.queue_id < 0 { shard.env.random_below(u32::MAX) } else { 0 };
-    send_queue_id(config, send.queue_id, random, request.peer.remote)
-        .map_err(|error| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string()))
+    let (default_topic, queues) = (send.default_topic, send.default_topic_queue_nums);
+    let created = tables.topics.auto_create(send.topic, default_topic, queues, shard.env.now_ms());
+    let config = created.map_err(|error| refuse(&error))?;
+    shard.tell_siblings(config);
+    drop(tables);
+    // The topic is in the log before its first message.
+    shard.log_changes();
+    let tables = shard.tables.borrow();
+    let Some(config) = tables.topics.get(send.topic) else { unreachable!("just created") };
+    queue_in(config)
 }
 
 /// The group of a retry that a client sent by itself and that is not to be tried again.
@@ -274,8 +276,6 @@ fn unique_key<'a>(seen: &SendProperties, properties: &'a [u8]) -> Option<&'a str
     std::str::from_utf8(properties.get(range)?).ok()
 }
 
-fn write_message_id<E: Env>(out: &mut String, shard: &Shard<E>, physical_offset: u64) {
-    let id = OffsetMessageId { store_host: shard.store_host, physical_offset: physical_offset as i64 };
-    // Writing to a String does not fail.
-    let _ = write!(out, "{id}");
+fn message_id<E: Env>(shard: &Shard<E>, physical_offset: u64) -> OffsetMessageId {
+    OffsetMessageId { store_host: shard.store_host, physical_offset: physical_offset as i64 }
 }

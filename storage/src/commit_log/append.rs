@@ -18,6 +18,8 @@ const ENTRY_BYTES_TARGET: usize = 256 << 10;
 pub const ENTRY_BYTES_MAX: usize = 20 << 20;
 /// A buffer that collects many units grows to at most this, so that one write is neither tiny nor a stall.
 const BUFFER_BYTES_MAX: usize = 1 << 20;
+/// Not more than this is fetched ahead.
+const PREFETCH_BYTES_MAX: usize = 2 << 10;
 const BUFFER_BYTES_MIN: usize = 2 * BLOCK_BYTES;
 /// A control record inside an entry: length u32, then its bytes.
 const CONTROL_LENGTH_BYTES: usize = 4;
@@ -100,6 +102,22 @@ impl OpenEntry {
         HEADER_BYTES + self.message_bytes + self.control.len()
     }
 }
+
+/// Has the processor fetch what the next unit will be written to, which is likely to be as long as the last: the memory is
+/// cold, and the next request would wait for the stores to it.
+#[cfg(target_arch = "x86_64")]
+fn prefetch(memory: &[u8], from: usize, bytes: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    const LINE_BYTES: usize = 64;
+    let to = memory.len().min(from + bytes.min(PREFETCH_BYTES_MAX));
+    for at in (from..to).step_by(LINE_BYTES) {
+        // SAFETY: the address lies in `memory`, and nothing is read that the program would see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(memory.as_ptr().add(at).cast()) };
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch(_memory: &[u8], _from: usize, _bytes: usize) {}
 
 /// Where the log stands: what an entry made next will say.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -237,6 +255,7 @@ impl<B: AlignedBuffer> Tail<B> {
         let (Some(entry), Some(open)) = (&mut self.entry, &mut self.open) else { unreachable!("just opened") };
         let result = encode(position, &mut open.memory.as_mut()[open.filled..open.filled + bytes]);
         open.filled += bytes;
+        prefetch(open.memory.as_ref(), open.filled, bytes);
         self.end += bytes as u64;
         entry.message_bytes += bytes;
         entry.message_count += count;
