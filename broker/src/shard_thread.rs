@@ -9,6 +9,7 @@ use std::time::Instant;
 use runtime::{Mailbox, MailboxSender, Outbox, ServeOptions, serve};
 use storage::StorageError;
 use storage::commit_log::{FlushMode, LogId, LogOptions};
+use storage::file::LogWrites;
 use storage::file::dma::DmaDisk;
 use storage::ring::Ring;
 use storage::ring::shm::ShmRing;
@@ -123,16 +124,16 @@ async fn live(start: ShardStart) -> Result<(), String> {
 
 async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<(MessageStore<DmaDisk>, TableReplay), StorageError> {
     let config = &start.config;
-    let disk = DmaDisk::new(&start.folder, start.capabilities.file_io == FileIo::Direct);
+    let (flush, log_writes) = match config.store.flush {
+        FlushDiskType::Async => (FlushMode::Async, LogWrites::Seen),
+        FlushDiskType::Sync => (FlushMode::Sync, LogWrites::Stable),
+    };
+    let disk = DmaDisk::new(&start.folder, start.capabilities.file_io == FileIo::Direct, log_writes);
     disk.prepare().await.map_err(|source| StorageError::Io {
         op: "prepare",
         path: start.folder.display().to_string(),
         source,
     })?;
-    let flush = match config.store.flush {
-        FlushDiskType::Async => FlushMode::Async,
-        FlushDiskType::Sync => FlushMode::Sync,
-    };
     let options = LogOptions {
         segment_bytes: u64::from(config.store.segment_bytes),
         flush,

@@ -9,6 +9,8 @@ pub mod entry;
 mod read;
 pub mod recover;
 mod roll;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::cell::{Cell, RefCell};
@@ -45,7 +47,7 @@ pub const DIRECTORY: &str = "commitlog";
 pub enum FlushMode {
     /// The process may die: in the ring, or written where there is no ring.
     Async,
-    /// The machine may die: written and synced.
+    /// The machine may die: on stable storage, by a sync or by a write that is stable itself.
     Sync,
 }
 
@@ -225,8 +227,8 @@ impl<D: Disk> CommitLog<D> {
         self.failure.borrow().clone()
     }
 
-    /// Writes everything sealed, oldest first, and in SYNC_FLUSH syncs it. One flush runs at a time, another waits for
-    /// it: what is sealed while one runs is taken by it too, or by the next.
+    /// Writes everything sealed, oldest first, and in SYNC_FLUSH puts it on stable storage. One flush runs at a time,
+    /// another waits for it: what is sealed while one runs is taken by it too, or by the next.
     /// # Errors
     /// [`StorageError::Flush`]; the log takes no more writes then, because nobody can tell what a failed write or
     /// sync has left behind.
@@ -249,29 +251,36 @@ impl<D: Disk> CommitLog<D> {
     }
 
     async fn flush_sealed(&self) -> Result<(), StorageError> {
-        let mut unsynced: Option<Rc<D::LogFile>> = None;
+        let mut last_file: Option<Rc<D::LogFile>> = None;
+        // Where nothing written waits for a sync, a write that is stable itself leaves nothing to wait for one either:
+        // what lies below the written mark is on stable storage again as soon as it has returned. A write says nothing
+        // of those before it, so once something waits (after a crash, or behind a write that was not stable), only a
+        // sync of all of it moves the stable mark.
+        let mut is_stable = self.stable.get() == self.written.get();
         // A turn ends where the log ended when it began: what arrives meanwhile has a turn of its own, else a steady
         // stream would keep everybody waiting for the end of this one.
         let up_to = self.seal().position;
         while self.written.get() < up_to {
             let Some(buffer) = self.take_for_writing() else { break };
             let (file, base) = self.segments.file_of(buffer.start());
-            if let Some(before) = unsynced.replace(file.clone()).filter(|before| !Rc::ptr_eq(before, &file)) {
+            let before = last_file.replace(file.clone()).filter(|before| !Rc::ptr_eq(before, &file));
+            if let Some(before) = before.filter(|_| !is_stable) {
                 self.sync_file(&before, self.written.get()).await?;
             }
             write_whole(&*file, &buffer, buffer.start() - base).await?;
+            is_stable &= file.writes_are_stable();
             self.written.set(buffer.covers());
             self.cache.borrow_mut().evict(self.options.cache_bytes, self.written.get());
         }
-        if unsynced.is_none() {
+        if last_file.is_none() {
+            return Ok(());
+        }
+        if is_stable {
+            self.set_stable(self.written.get());
             return Ok(());
         }
         if self.options.flush == FlushMode::Sync || self.written.get() - self.stable.get() > UNSYNCED_BYTES_MAX {
-            let written = self.written.get();
-            for file in self.segments.files_between(self.stable.get(), written) {
-                self.sync_file(&file, written).await?;
-            }
-            self.set_stable(written);
+            self.sync_written().await?;
         }
         Ok(())
     }

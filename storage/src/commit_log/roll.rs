@@ -9,8 +9,8 @@ use super::DIRECTORY;
 use crate::error::{AppendError, StorageError};
 use crate::file::{Disk, LogFile};
 
-/// A removed segment waits under this name to become the next one: its blocks are allocated and written, so that a
-/// data sync of the new content does not wait for the file system's journal.
+/// A removed segment waits under this name to become the next one: its blocks are allocated and written, so that
+/// neither a data sync nor a stable write of the new content waits for the file system's journal.
 const SPARE: &str = "commitlog/spare";
 
 /// Bytes of one write that makes a segment ready ahead of need.
@@ -233,7 +233,7 @@ async fn reuse_spare<D: Disk>(disk: &D, path: &str, bytes: u64) -> Result<Option
 }
 
 /// Makes a segment file whose blocks are reserved, durably, before anything is appended to it. With `prewrite` they are
-/// written too: a data sync of what is appended later then has no file system journal to wait for.
+/// written too: a data sync or stable write of what is appended later then has no file system journal to wait for.
 pub(super) async fn create_segment<D: Disk>(
     disk: &D,
     path: &str,

@@ -7,20 +7,22 @@ use std::rc::Rc;
 
 use glommio::io::{BufferedFile, DmaFile, OpenOptions, ReadResult};
 
-use super::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, PlainFile};
+use super::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, LogWrites, PlainFile};
 
 /// The folder of one shard on a real disk.
 #[derive(Clone)]
 pub struct DmaDisk {
     root: Rc<Path>,
     is_direct: bool,
+    log_writes: LogWrites,
 }
 
 impl DmaDisk {
     /// A disk rooted at `root`. With `is_direct` false, the log goes through the page cache too: for file systems
-    /// that know no direct I/O. The promises are the same, a data sync covers either.
-    pub fn new(root: &Path, is_direct: bool) -> Self {
-        Self { root: Rc::from(root), is_direct }
+    /// that know no direct I/O. The promises are the same, a data sync covers either; but only direct writes to the
+    /// log are ever [`LogWrites::Stable`].
+    pub fn new(root: &Path, is_direct: bool, log_writes: LogWrites) -> Self {
+        Self { root: Rc::from(root), is_direct, log_writes }
     }
 
     /// Makes the shard's folder, and has glommio find out whether its device takes polled transfers. glommio asks the
@@ -49,10 +51,14 @@ impl DmaDisk {
         self.root.join(path)
     }
 
-    async fn open(&self, path: &str, options: &OpenOptions) -> io::Result<DmaLogFile> {
+    async fn open(&self, path: &str, options: &mut OpenOptions) -> io::Result<DmaLogFile> {
         let path = self.path(path);
         if self.is_direct {
-            return Ok(DmaLogFile::Direct(options.dma_open(&path).await?));
+            let writes = self.log_writes;
+            if writes == LogWrites::Stable {
+                options.custom_flags(libc::O_DSYNC);
+            }
+            return Ok(DmaLogFile::Direct { file: options.dma_open(&path).await?, writes });
         }
         Ok(DmaLogFile::Buffered(options.buffered_open(&path).await?))
     }
@@ -211,7 +217,12 @@ fn collect_lengths(root: &Path, directory: &Path, lengths: &mut Vec<(String, u64
 /// A CommitLog segment.
 pub enum DmaLogFile {
     /// Past the page cache.
-    Direct(DmaFile),
+    Direct {
+        /// Opened with `O_DSYNC` where writes are stable.
+        file: DmaFile,
+        /// What a completed write has reached.
+        writes: LogWrites,
+    },
     /// On a file system without direct I/O.
     Buffered(BufferedFile),
 }
@@ -221,36 +232,40 @@ impl LogFile for DmaLogFile {
 
     async fn write_at(&self, offset: u64, buffer: Rc<DmaMemory>) -> io::Result<usize> {
         match (self, &*buffer) {
-            (Self::Direct(file), DmaMemory::Made(made)) => Ok(file.write_rc_at(made.clone(), offset).await?),
+            (Self::Direct { file, .. }, DmaMemory::Made(made)) => Ok(file.write_rc_at(made.clone(), offset).await?),
             (Self::Buffered(file), memory) => Ok(file.write_at(memory.as_ref().to_vec(), offset).await?),
-            (Self::Direct(_), _) => unreachable!("what was read is not written"),
+            (Self::Direct { .. }, _) => unreachable!("what was read is not written"),
         }
     }
 
     async fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Rc<DmaMemory>> {
         match self {
-            Self::Direct(file) => Ok(Rc::new(DmaMemory::Read(file.read_at_aligned(offset, bytes).await?))),
+            Self::Direct { file, .. } => Ok(Rc::new(DmaMemory::Read(file.read_at_aligned(offset, bytes).await?))),
             Self::Buffered(file) => Ok(Rc::new(DmaMemory::Copied(file.read_at(offset, bytes).await?.to_vec()))),
         }
     }
 
+    fn writes_are_stable(&self) -> bool {
+        matches!(self, Self::Direct { writes: LogWrites::Stable, .. })
+    }
+
     async fn sync_data(&self) -> io::Result<()> {
         match self {
-            Self::Direct(file) => Ok(file.fdatasync().await?),
+            Self::Direct { file, .. } => Ok(file.fdatasync().await?),
             Self::Buffered(file) => Ok(file.fdatasync().await?),
         }
     }
 
     async fn allocate(&self, bytes: u64) -> io::Result<()> {
         match self {
-            Self::Direct(file) => Ok(file.pre_allocate(bytes, false).await?),
+            Self::Direct { file, .. } => Ok(file.pre_allocate(bytes, false).await?),
             Self::Buffered(file) => Ok(file.pre_allocate(bytes, false).await?),
         }
     }
 
     async fn length(&self) -> io::Result<u64> {
         match self {
-            Self::Direct(file) => Ok(file.file_size().await?),
+            Self::Direct { file, .. } => Ok(file.file_size().await?),
             Self::Buffered(file) => Ok(file.file_size().await?),
         }
     }
@@ -295,5 +310,59 @@ impl PlainFile for BufferedPlainFile {
 
     async fn close(self) -> io::Result<()> {
         Ok(self.0.close().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use glommio::{LocalExecutorBuilder, Placement};
+
+    use super::*;
+
+    /// Flags that the kernel has for an open file.
+    fn flags(file: &DmaLogFile) -> i32 {
+        let fd = match file {
+            DmaLogFile::Direct { file, .. } => file.as_raw_fd(),
+            DmaLogFile::Buffered(file) => file.as_raw_fd(),
+        };
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
+        let octal = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        i32::from_str_radix(octal.trim(), 8).unwrap()
+    }
+
+    #[test]
+    fn only_direct_segments_of_a_disk_with_stable_writes_are_opened_so() {
+        // Beside the test program: what is for temporary files may lie in memory.
+        let program = std::env::current_exe().unwrap();
+        let folder = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
+        let root = folder.path().to_owned();
+        let cases = [
+            (true, LogWrites::Stable, true),
+            (true, LogWrites::Seen, false),
+            (false, LogWrites::Stable, false),
+            (false, LogWrites::Seen, false),
+        ];
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
+        executor.run(async move {
+            for (number, (is_direct, log_writes, are_stable)) in cases.into_iter().enumerate() {
+                let disk = DmaDisk::new(&root, is_direct, log_writes);
+                disk.prepare().await.unwrap();
+                let path = number.to_string();
+                let made = disk.create_log(&path).await.unwrap();
+                let opened = disk.open_log(&path).await.unwrap();
+                for file in [&made, &opened] {
+                    assert_eq!(file.writes_are_stable(), are_stable, "direct: {is_direct}, {log_writes:?}");
+                    let has_flag = flags(file) & libc::O_DSYNC != 0;
+                    assert_eq!(has_flag, are_stable, "direct: {is_direct}, {log_writes:?}");
+                }
+                let mut buffer = disk.buffer(BLOCK_BYTES);
+                buffer.as_mut().fill(7);
+                assert_eq!(made.write_at(0, Rc::new(buffer)).await.unwrap(), BLOCK_BYTES);
+                let read = opened.read_at(0, BLOCK_BYTES).await.unwrap();
+                assert_eq!((*read).as_ref(), [7; BLOCK_BYTES]);
+            }
+        });
     }
 }

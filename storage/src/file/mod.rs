@@ -23,6 +23,15 @@ pub const fn align_up(offset: u64) -> u64 {
     align_down(offset + BLOCK_BYTES as u64 - 1)
 }
 
+/// What a completed write to a [`LogFile`] has reached; chosen when a disk is made.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum LogWrites {
+    /// Reads see it; a sync puts it on stable storage.
+    Seen,
+    /// It is on stable storage, where the disk can do that: [`LogFile::writes_are_stable`].
+    Stable,
+}
+
 /// Memory that a [`LogFile`] can transfer directly: block-aligned address.
 pub trait AlignedBuffer: AsRef<[u8]> + AsMut<[u8]> + 'static {
     /// Cuts the buffer to its first `bytes` bytes, a multiple of [`BLOCK_BYTES`] not above the present length.
@@ -71,6 +80,10 @@ pub trait LogFile: 'static {
     async fn write_at(&self, offset: u64, buffer: Rc<Self::Buffer>) -> io::Result<usize>;
     /// Reads up to `bytes` bytes (whole blocks) at `offset` (block-aligned); short only at the end of the file.
     async fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Rc<Self::Buffer>>;
+    /// Whether the bytes that a completed [`Self::write_at`] says it has written are on stable storage by themselves,
+    /// with what is needed to read them back. Neither earlier writes nor the file's name are, nor what a failed write
+    /// left; those still need a sync.
+    fn writes_are_stable(&self) -> bool;
     /// Puts every completed write on stable storage.
     async fn sync_data(&self) -> io::Result<()>;
     /// Reserves space so that later writes below `bytes` cannot fail for lack of it, and sets the length.

@@ -2,6 +2,8 @@
 //!
 //! - A write is seen by reads at once and durable after a sync that was called after it had completed. At a power loss
 //!   every un-synced 512-byte sector survives or not; [`survival`] has the manners of devices.
+//! - A write to a log file that was opened for stable writes is durable when it completes, and no other write with it.
+//!   Cut off by a power loss it is torn as any; if it fails, a later sync may succeed without it.
 //! - A failed sync forsakes the writes that it should have covered: a later sync succeeds without them, as on Linux.
 //! - Creations, renames and removals are durable after a sync of their directory; at a power loss a prefix of the
 //!   un-synced ones of each directory survives.
@@ -41,7 +43,7 @@ pub use plain_file::SimPlainFile;
 pub use ring::SimRing;
 use state::{DiskState, Effect, Ticket};
 
-use super::Disk;
+use super::{Disk, LogWrites};
 
 /// What a device writes as a whole or not at all.
 pub const SECTOR_BYTES: usize = 512;
@@ -58,16 +60,23 @@ pub fn salted(seed: u64, purpose: &str) -> u64 {
 pub struct SimDisk {
     /// `None` once the process that this handle belongs to is dead.
     state: Rc<RefCell<Option<DiskState>>>,
+    /// Of the log files that this handle opens.
+    log_writes: LogWrites,
 }
 
 impl SimDisk {
-    /// An empty disk without limit on which nothing fails.
+    /// An empty disk without limit on which nothing fails, and whose log writes need a sync.
     pub fn new(seed: u64) -> Self {
-        Self::holding(DiskState::new(seed))
+        Self::holding(DiskState::new(seed), LogWrites::Seen)
     }
 
-    fn holding(state: DiskState) -> Self {
-        Self { state: Rc::new(RefCell::new(Some(state))) }
+    fn holding(state: DiskState, log_writes: LogWrites) -> Self {
+        Self { state: Rc::new(RefCell::new(Some(state))), log_writes }
+    }
+
+    /// The same disk, by a handle whose log files are opened for such writes. Later processes keep that.
+    pub fn with_log_writes(self, log_writes: LogWrites) -> Self {
+        Self { log_writes, ..self }
     }
 
     fn with<R>(&self, run: impl FnOnce(&mut DiskState) -> R) -> R {
@@ -135,7 +144,7 @@ impl SimDisk {
         let mut state = self.state.borrow_mut().take().expect("a process dies once");
         state.counts.kills += 1;
         state.kill();
-        Self::holding(state)
+        Self::holding(state, self.log_writes)
     }
 
     /// Cuts the power. Returns the disk for the next process; this handle is dead.
@@ -143,7 +152,7 @@ impl SimDisk {
         let mut state = self.state.borrow_mut().take().expect("a process dies once");
         state.counts.power_losses += 1;
         state.lose_power();
-        Self::holding(state)
+        Self::holding(state, self.log_writes)
     }
 
     /// Flips `count` random bits in `range` of a file.
@@ -203,7 +212,7 @@ impl SimDisk {
     }
 
     fn log_file(&self, path: &str, file: NodeId) -> SimLogFile {
-        SimLogFile { disk: self.clone(), path: path.to_owned(), file }
+        SimLogFile { disk: self.clone(), path: path.to_owned(), file, writes: self.log_writes }
     }
 
     fn plain_file(&self, path: &str, file: NodeId) -> SimPlainFile {

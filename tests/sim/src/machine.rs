@@ -39,6 +39,8 @@ impl Machine for Honest {
 pub enum Lie {
     /// A data sync of a segment does nothing.
     SkippedSync,
+    /// A write to a segment that should be stable by itself is not.
+    UnstableWrite,
     /// A write to a segment does nothing.
     LostWrite,
     /// Only the first half of a write to a segment happens.
@@ -178,6 +180,9 @@ impl LogFile for LyingLogFile {
             first.as_mut().copy_from_slice(&(*buffer).as_ref()[..half]);
             return self.file.write_at(offset, Rc::new(first)).await.map(|_| bytes);
         }
+        if self.file.writes_are_stable() && self.disk.liar.lies(Lie::UnstableWrite) {
+            return self.file.write_seen_at(offset, buffer).await;
+        }
         self.file.write_at(offset, buffer).await
     }
 
@@ -187,6 +192,10 @@ impl LogFile for LyingLogFile {
             return Ok(Rc::new(self.disk.buffer((*read).as_ref().len())));
         }
         Ok(read)
+    }
+
+    fn writes_are_stable(&self) -> bool {
+        self.file.writes_are_stable()
     }
 
     async fn sync_data(&self) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use storage::commit_log::{FlushMode, LogId, LogOptions};
+use storage::file::LogWrites;
 use storage::file::sim::{CallKind, Fault, Faults, Injection, salted};
 
 /// The store's id in a usual run.
@@ -81,6 +82,8 @@ pub enum Failing {
 /// One process from its start to its end.
 #[derive(Clone, Debug)]
 pub struct LifePlan {
+    /// How it opens the files of its log.
+    pub log_writes: LogWrites,
     /// What happens before it is open; each in turn.
     pub recovery: Vec<RecoveryTrouble>,
     /// What fails when it is open.
@@ -101,6 +104,7 @@ impl LifePlan {
     /// A life in which nothing goes wrong before its end.
     pub fn calm(steps: u32, crash: Crash) -> Self {
         Self {
+            log_writes: LogWrites::Seen,
             recovery: Vec::new(),
             failing: Failing::Nothing,
             point: CrashPoint::Quiet,
@@ -174,14 +178,17 @@ impl Plan {
             delay_max: rng.random_range(0..=4),
             body_bytes_max: [64, 1 << 10, 4 << 10, 4 << 10, 16 << 10][rng.random_range(0..5)],
             deletes_topics: rng.random_bool(0.2) && std::env::var_os("NODEL").is_none(),
-            lives: (0..lives).map(|_| draw_life(rng)).collect(),
+            lives: (0..lives).map(|_| draw_life(rng, flush)).collect(),
         }
     }
 }
 
-fn draw_life(rng: &mut StdRng) -> LifePlan {
+fn draw_life(rng: &mut StdRng, flush: FlushMode) -> LifePlan {
     let troubles = [0, 0, 0, 1, 1, 2][rng.random_range(0..6)];
+    // The next process may find another file system, or be another version.
+    let is_stable = flush == FlushMode::Sync && rng.random_bool(0.5);
     LifePlan {
+        log_writes: if is_stable { LogWrites::Stable } else { LogWrites::Seen },
         recovery: (0..troubles).map(|_| draw_trouble(rng)).collect(),
         failing: draw_failing(rng),
         point: match rng.random_range(0..10) {

@@ -295,6 +295,7 @@ impl<M: Machine> Scenario<M> {
     }
 
     fn open_and_verify(&mut self, plan: &LifePlan) -> Result<(MessageStore<M::Disk>, Executor), Violation> {
+        self.sim = self.sim.clone().with_log_writes(plan.log_writes);
         for trouble in &plan.recovery {
             if let Some((opened, executor)) = self.open_in_trouble(trouble, plan.ring)? {
                 return self.accept(opened, executor);

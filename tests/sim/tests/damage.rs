@@ -8,8 +8,8 @@ use sim::plan::{Crash, CrashPoint, LifePlan, Plan};
 use sim::scenario::Scenario;
 use storage::commit_log::entry::{EntryHeader, EntryKind, HEADER_BYTES};
 use storage::commit_log::{FlushMode, LogId};
-use storage::file::BLOCK_BYTES;
 use storage::file::sim::SimDisk;
+use storage::file::{BLOCK_BYTES, LogWrites};
 use storage::store::MessageStore;
 use storage::{DamageReason, StorageError, checkpoint};
 
@@ -258,11 +258,13 @@ fn any_damage_is_answered_and_never_a_panic() {
 
 #[test]
 fn a_quiet_crash_loses_nothing_in_either_mode() {
-    for flush in [FlushMode::Sync, FlushMode::Async] {
+    let modes =
+        [(FlushMode::Sync, LogWrites::Seen), (FlushMode::Sync, LogWrites::Stable), (FlushMode::Async, LogWrites::Seen)];
+    for (flush, log_writes) in modes {
         for crash in [Crash::Kill, Crash::PowerLoss] {
-            let lives = vec![LifePlan { point: CrashPoint::Quiet, ..LifePlan::calm(20, crash) }; 3];
+            let lives = vec![LifePlan { point: CrashPoint::Quiet, log_writes, ..LifePlan::calm(20, crash) }; 3];
             let mut scenario = Scenario::new(Plan { lives, ..Plan::calm(7, flush, 0) }, Honest);
-            assert_eq!(scenario.run(), Ok(()), "{flush:?} {crash:?}");
+            assert_eq!(scenario.run(), Ok(()), "{flush:?} {log_writes:?} {crash:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use sim::scenario::run_plan;
 use sim::seeds::report;
 use sim::summary::Summary;
 use storage::commit_log::FlushMode;
+use storage::file::LogWrites;
 use storage::file::sim::{Fault, Injection};
 
 /// Steps of the life that suffers.
@@ -15,9 +16,15 @@ const STEPS: u32 = 40;
 
 /// One plan for each way to acknowledge, of the first seed whose run goes everywhere.
 fn plans() -> impl Iterator<Item = Plan> {
-    let modes = [(FlushMode::Sync, None), (FlushMode::Async, None), (FlushMode::Async, Some(128 << 10))];
-    modes.into_iter().map(|(flush, ring_bytes)| {
-        let lives = vec![LifePlan::calm(STEPS, Crash::Kill), LifePlan::calm(5, Crash::Kill)];
+    let modes = [
+        (FlushMode::Sync, LogWrites::Seen, None),
+        (FlushMode::Sync, LogWrites::Stable, None),
+        (FlushMode::Async, LogWrites::Seen, None),
+        (FlushMode::Async, LogWrites::Seen, Some(128 << 10)),
+    ];
+    modes.into_iter().map(|(flush, log_writes, ring_bytes)| {
+        let life = |steps| LifePlan { log_writes, ..LifePlan::calm(steps, Crash::Kill) };
+        let lives = vec![life(STEPS), life(5)];
         let calm = Plan { ring_bytes, lives, deletes_topics: true, body_bytes_max: 8 << 10, ..Plan::calm(0, flush, 0) };
         let goes_everywhere = |plan: &Plan| {
             let done = run(plan.clone(), "without trouble");
@@ -47,7 +54,8 @@ fn run_each_call<C: std::fmt::Debug + Copy>(
             let runs = choices.iter().map(|choice| {
                 let mut changed = plan.clone();
                 change(&mut changed, nth, *choice);
-                let trouble = format!("{:?}, ring {:?}, call {nth}, {choice:?}", plan.options.flush, plan.ring_bytes);
+                let (flush, ring_bytes, writes) = (plan.options.flush, plan.ring_bytes, plan.lives[0].log_writes);
+                let trouble = format!("{flush:?}, writes {writes:?}, ring {ring_bytes:?}, call {nth}, {choice:?}");
                 run(changed, &trouble)
             });
             let mut came = false;

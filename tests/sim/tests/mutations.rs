@@ -23,6 +23,11 @@ fn a_skipped_data_sync_is_found_out() {
 }
 
 #[test]
+fn a_stable_write_that_is_not_is_found_out() {
+    assert!(is_found_out(Lie::UnstableWrite, 1) && is_found_out(Lie::UnstableWrite, 10));
+}
+
+#[test]
 fn a_lost_write_is_found_out() {
     assert!(is_found_out(Lie::LostWrite, 1) && is_found_out(Lie::LostWrite, 25));
 }

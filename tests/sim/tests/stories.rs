@@ -10,6 +10,7 @@ use sim::history::{CONTROL_NUMBER_BYTES, ControlState, DELETE_TOPIC};
 use sim::message::{Message, QueueName, TOPICS, tags_code};
 use sim::replay::ReplayedControls;
 use storage::commit_log::{FlushMode, LogId, LogOptions};
+use storage::file::LogWrites;
 use storage::file::sim::{CallKind, Executor, Fault, Injection, SimDisk, SimRing};
 use storage::ring::Ring;
 use storage::store::{Appended, MessageStore};
@@ -226,6 +227,28 @@ fn a_failed_sync_is_not_trusted_across_a_restart() {
         story.send(QUEUE, 0, 50_000);
         story.sim.inject(Injection::at(CallKind::Sync, 1, Fault::Eio));
         assert!(story.flush().is_err());
+        story.kill();
+        story.open();
+        let (_, survived) = story.range(QUEUE);
+        story.send(QUEUE, survived, 100);
+        story.flush().unwrap();
+        story.lose_power();
+        story.open();
+        assert_eq!(story.numbers(QUEUE), (0..=survived).collect::<Vec<_>>(), "seed={seed}");
+    }
+}
+
+#[test]
+fn a_failed_stable_write_is_not_trusted_across_a_restart() {
+    for seed in 0..60 {
+        let mut story = Story::begin(seed, FlushMode::Sync, None);
+        story.sim = story.sim.clone().with_log_writes(LogWrites::Stable);
+        story.open();
+        story.send(QUEUE, 0, 50_000);
+        story.sim.inject(Injection::at(CallKind::Write, 1, Fault::Eio));
+        assert!(story.flush().is_err());
+        assert!(story.run(async |store| store.log().sync().await).is_err());
+        assert_eq!(story.store().log().acknowledgeable(), 0, "nobody knows what is on the disk");
         story.kill();
         story.open();
         let (_, survived) = story.range(QUEUE);

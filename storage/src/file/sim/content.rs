@@ -75,7 +75,8 @@ impl Pages {
 struct Version {
     /// The call that made it, numbered over the whole disk.
     sequence: u64,
-    /// A sync that should have covered it failed: later ones leave it alone, as Linux does.
+    /// A sync that should have covered it failed, or it was to be stable by itself and failed: later syncs leave it
+    /// alone, as Linux does.
     forsaken: bool,
     change: Change,
 }
@@ -156,6 +157,40 @@ impl Content {
         self.grow(sequence, offset + bytes.len() as u64);
     }
 
+    /// Writes `bytes`, durable at once, and the file's length as far as they reach. What was written before stays
+    /// un-synced; where they cover some of it, that cannot come back.
+    pub(super) fn write_durably(&mut self, sequence: u64, offset: u64, bytes: &[u8]) {
+        self.write(sequence, offset, bytes);
+        self.durable_length = self.durable_length.max(offset + bytes.len() as u64);
+        for (page, inside, _) in pieces(offset, bytes.len()) {
+            let covered = sector_mask(&inside);
+            let content = self.seen.get(page).expect("it was just written");
+            self.durable.merge(page, covered, content);
+            for version in &mut self.versions {
+                if let Change::Sectors { page: changed, mask, .. } = &mut version.change
+                    && *changed == page
+                {
+                    *mask &= !covered;
+                }
+            }
+        }
+        let durable_length = self.durable_length;
+        self.versions.retain(|version| match version.change {
+            Change::Sectors { mask, .. } => mask != 0,
+            Change::Length(length) => length > durable_length,
+        });
+    }
+
+    /// No later sync covers what the write numbered `sequence` wrote. `forget` as for [`Self::fail_sync`].
+    pub(super) fn forsake(&mut self, sequence: u64, forget: bool) {
+        for version in self.versions.iter_mut().filter(|version| version.sequence == sequence) {
+            version.forsaken = matches!(version.change, Change::Sectors { .. });
+        }
+        if forget {
+            self.forget_forsaken();
+        }
+    }
+
     fn grow(&mut self, sequence: u64, length: u64) {
         if length > self.length {
             self.length = length;
@@ -205,14 +240,14 @@ impl Content {
             }
         }
         if forget {
-            self.versions.retain(|version| !version.forsaken);
-            self.look_again();
+            self.forget_forsaken();
         }
     }
 
-    /// What is seen becomes what is durable with the un-synced changes on top. The length stays: nothing shrinks a
-    /// file that is in use.
-    fn look_again(&mut self) {
+    /// What is seen becomes what is durable with the un-synced changes on top that a sync may still cover. The length
+    /// stays: nothing shrinks a file that is in use.
+    fn forget_forsaken(&mut self) {
+        self.versions.retain(|version| !version.forsaken);
         self.seen = self.durable.clone();
         for version in &self.versions {
             if let Change::Sectors { page, mask, bytes } = &version.change {

@@ -9,6 +9,8 @@ use super::fault::{CallKind, Fault};
 pub struct Counts {
     calls: [u64; CallKind::COUNT],
     faults: [[u64; Fault::ALL.len()]; CallKind::COUNT],
+    /// Writes that were durable when they completed, without a sync.
+    pub stable_writes: u64,
     /// Processes killed.
     pub kills: u64,
     /// Power losses.
@@ -62,6 +64,7 @@ impl Counts {
                 self.faults[kind as usize][fault as usize] += other.faults[kind as usize][fault as usize];
             }
         }
+        self.stable_writes += other.stable_writes;
         self.kills += other.kills;
         self.power_losses += other.power_losses;
         self.calls_cut_off += other.calls_cut_off;
@@ -89,11 +92,12 @@ impl fmt::Display for Counts {
         }
         write!(
             f,
-            "  {} kills and {} power losses, {} calls cut off; un-synced: {} sectors kept, {} lost or torn, {} names lost; \
-             {} bits flipped",
+            "  {} kills and {} power losses, {} calls cut off; {} writes stable by themselves; un-synced: {} sectors kept, \
+             {} lost or torn, {} names lost; {} bits flipped",
             self.kills,
             self.power_losses,
             self.calls_cut_off,
+            self.stable_writes,
             self.sectors_kept,
             self.sectors_lost,
             self.names_lost,

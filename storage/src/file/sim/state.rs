@@ -16,6 +16,7 @@ use super::fault::{ArmedInjection, CallKind, Fault, Faults, Injection};
 use super::namespace::{Namespace, NodeId, error};
 use super::survival::Survival;
 use super::{SECTOR_BYTES, salted};
+use crate::file::LogWrites;
 
 /// What a call will change.
 pub(super) enum Effect {
@@ -25,6 +26,7 @@ pub(super) enum Effect {
         file: NodeId,
         offset: u64,
         buffer: Rc<SimBuffer>,
+        writes: LogWrites,
     },
     PlainWrite {
         file: NodeId,
@@ -63,7 +65,7 @@ pub(super) enum Effect {
 impl Effect {
     fn written_range(&self) -> Option<(NodeId, Range<u64>)> {
         match self {
-            Self::Write { file, offset, buffer } => Some((*file, *offset..offset + buffer.bytes().len() as u64)),
+            Self::Write { file, offset, buffer, .. } => Some((*file, *offset..offset + buffer.bytes().len() as u64)),
             _ => None,
         }
     }
@@ -250,7 +252,7 @@ impl DiskState {
         };
         match error {
             Some(error) => {
-                self.fail(effect, submitted);
+                self.fail(effect, submitted, outcome);
                 Err(error)
             }
             None if matches!(outcome, Outcome::Fault(Fault::Short)) => Ok(self.write_short(effect)),
@@ -262,9 +264,9 @@ impl DiskState {
         let sequence = self.next_sequence();
         match effect {
             Effect::Look => Ok(0),
-            Effect::Write { file, offset, buffer } => {
+            Effect::Write { file, offset, buffer, writes } => {
                 self.take_space(CallKind::Write, self.content(file).charge_of_write(offset, buffer.bytes().len()))?;
-                self.content_mut(file).write(sequence, offset, buffer.bytes());
+                self.write_log(sequence, file, offset, buffer.bytes(), writes);
                 Ok(buffer.bytes().len() as u64)
             }
             Effect::PlainWrite { file, offset, bytes } => {
@@ -306,16 +308,32 @@ impl DiskState {
         }
     }
 
+    fn write_log(&mut self, sequence: u64, file: NodeId, offset: u64, bytes: &[u8], writes: LogWrites) {
+        match writes {
+            LogWrites::Seen => self.content_mut(file).write(sequence, offset, bytes),
+            LogWrites::Stable => {
+                self.counts.stable_writes += 1;
+                self.content_mut(file).write_durably(sequence, offset, bytes);
+            }
+        }
+    }
+
     /// What a failed or cut off call leaves behind: anything between nothing and all of it.
-    fn fail(&mut self, effect: Effect, submitted: u64) {
+    fn fail(&mut self, effect: Effect, submitted: u64, outcome: Outcome) {
         let sequence = self.next_sequence();
         match effect {
-            Effect::Write { file, offset, buffer } => {
+            Effect::Write { file, offset, buffer, writes } => {
                 let chance = [0.0, 0.5, 1.0][self.damage_rng.random_range(0..3)];
                 for (at, sector) in buffer.bytes().chunks(SECTOR_BYTES).enumerate() {
                     if self.damage_rng.random_bool(chance) {
                         self.content_mut(file).write(sequence, offset + (at * SECTOR_BYTES) as u64, sector);
                     }
+                }
+                // What failed may have been the sync in it.
+                let is_cut_off = matches!(outcome, Outcome::CutOff);
+                if writes == LogWrites::Stable && !is_cut_off && self.damage_rng.random_bool(0.5) {
+                    let forget = self.damage_rng.random_bool(0.5);
+                    self.content_mut(file).forsake(sequence, forget);
                 }
             }
             Effect::PlainWrite { file, offset, bytes } => {
@@ -344,10 +362,10 @@ impl DiskState {
     }
 
     fn write_short(&mut self, effect: Effect) -> u64 {
-        let Effect::Write { file, offset, buffer } = effect else { unreachable!("only writes are short") };
+        let Effect::Write { file, offset, buffer, writes } = effect else { unreachable!("only writes are short") };
         let sequence = self.next_sequence();
         let written = self.damage_rng.random_range(0..buffer.bytes().len() / SECTOR_BYTES) * SECTOR_BYTES;
-        self.content_mut(file).write(sequence, offset, &buffer.bytes()[..written]);
+        self.write_log(sequence, file, offset, &buffer.bytes()[..written], writes);
         written as u64
     }
 
@@ -383,7 +401,7 @@ impl DiskState {
     pub(super) fn read(&mut self, file: NodeId, offset: u64, bytes: usize) -> Vec<u8> {
         let mut out = self.content(file).read(offset, bytes);
         for call in self.in_flight.values() {
-            let Effect::Write { file: written_file, offset: start, buffer } = &call.effect else { continue };
+            let Effect::Write { file: written_file, offset: start, buffer, .. } = &call.effect else { continue };
             if *written_file != file {
                 continue;
             }

@@ -159,6 +159,10 @@ impl LogFile for Segment {
         Ok(Rc::new(buffer))
     }
 
+    fn writes_are_stable(&self) -> bool {
+        false
+    }
+
     async fn sync_data(&self) -> io::Result<()> {
         Ok(())
     }
