@@ -18,6 +18,10 @@ pub trait Env: 'static {
     fn instant(&self) -> Instant {
         Instant::now()
     }
+    /// Processor time that this thread has taken since its start; zero where that is not known.
+    fn cpu_time(&self) -> Duration {
+        Duration::ZERO
+    }
     /// A number below `limit`, which is not 0.
     fn random_below(&self, limit: u32) -> u32;
     /// Runs `task` beside the shard's requests.

@@ -30,6 +30,11 @@ impl Env for RealEnv {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
     }
 
+    fn cpu_time(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(time).unwrap_or_default()
+    }
+
     fn random_below(&self, limit: u32) -> u32 {
         self.random.borrow_mut().random_range(0..limit)
     }

@@ -1,7 +1,7 @@
 //! A shard behind sockets.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::frame::Frame;
 use runtime::{Flow, Peer, Service};
@@ -18,6 +18,11 @@ impl<E: Env> Service for ShardService<E> {
 
     fn sweep_began(&self, now: Instant) {
         self.0.metrics.sweep_began(now);
+    }
+
+    fn looked_in_vain(&self, for_so_long: Duration) {
+        let looked = &self.0.metrics.looked;
+        looked.set(looked.get() + for_so_long);
     }
 
     fn sweep_sent(&self, stalled: usize) {

@@ -26,6 +26,10 @@ pub struct ShardSample {
     pub index: u32,
     /// The processor it is pinned to.
     pub cpu: Option<u32>,
+    /// Processor time of its thread since the start, in microseconds; 0 if it is not known.
+    pub cpu_us: u64,
+    /// Of that, what went into looking for work that was not there: short pauses are sat out awake.
+    pub looked_us: u64,
     /// Physical offset where its log ends, in bytes.
     pub appended: u64,
     /// Messages stored since the start.

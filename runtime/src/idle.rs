@@ -17,28 +17,49 @@ const LOOK_FROM: u32 = 4;
 /// More is not remembered, so that it soon sleeps again.
 const SCORE_MAX: u32 = 8;
 
+/// One look costs at most this; what is more went into other tasks, which run between two looks.
+const LOOK_COST_MAX: Duration = Duration::from_micros(5);
+
 /// The pauses of one shard.
 #[derive(Debug)]
 pub(crate) struct Idle {
     began: Option<Instant>,
     score: u32,
+    last_look: Option<Instant>,
+    looked: Duration,
 }
 
 impl Idle {
     /// As if the pauses so far had been short ones.
     pub(crate) fn new() -> Self {
-        Self { began: None, score: LOOK_FROM }
+        Self { began: None, score: LOOK_FROM, last_look: None, looked: Duration::ZERO }
     }
 
     /// There is nothing to do. Whether to look again at once.
     pub(crate) fn looks_again(&mut self, now: Instant) -> bool {
         let began = *self.began.get_or_insert(now);
-        self.looks() && now.saturating_duration_since(began) < LOOK
+        let looks = self.looks() && now.saturating_duration_since(began) < LOOK;
+        let last = std::mem::replace(&mut self.last_look, looks.then_some(now));
+        self.count_look(last, now);
+        looks
+    }
+
+    fn count_look(&mut self, last: Option<Instant>, now: Instant) {
+        if let Some(last) = last {
+            self.looked += now.saturating_duration_since(last).min(LOOK_COST_MAX);
+        }
+    }
+
+    /// Time that went into looking in vain since the last call.
+    pub(crate) fn take_looked(&mut self) -> Duration {
+        std::mem::take(&mut self.looked)
     }
 
     /// There is something to do again.
     pub(crate) fn ends(&mut self, now: Instant) {
         let Some(began) = self.began.take() else { return };
+        let last = self.last_look.take();
+        self.count_look(last, now);
         let short = if self.looks() { LOOK } else { WOKEN_SOON };
         let is_short = now.saturating_duration_since(began) < short;
         self.score = if is_short { SCORE_MAX.min(self.score + 1) } else { self.score.saturating_sub(LONG) };
@@ -65,6 +86,23 @@ mod tests {
     fn it_looks_no_longer_than_a_sleep_would_cost() {
         let (mut idle, now) = (Idle::new(), Instant::now());
         assert!(idle.looks_again(now) && idle.looks_again(now + LOOK / 2) && !idle.looks_again(now + LOOK));
+    }
+
+    #[test]
+    fn looks_in_vain_are_counted_and_what_other_tasks_take_between_two_is_not() {
+        let (mut idle, now) = (Idle::new(), Instant::now());
+        let at = |us| now + Duration::from_micros(us);
+        assert!(idle.looks_again(at(0)) && idle.looks_again(at(1)) && idle.looks_again(at(3)));
+        idle.ends(at(4));
+        assert_eq!(idle.take_looked(), Duration::from_micros(4));
+        assert!(idle.looks_again(at(100)) && idle.looks_again(at(140)));
+        idle.ends(at(141));
+        assert_eq!(idle.take_looked(), LOOK_COST_MAX + Duration::from_micros(1));
+        // Asleep from the second look on: neither the sleep nor anything after it counts.
+        assert!(idle.looks_again(at(200)) && !idle.looks_again(at(200) + LOOK));
+        idle.ends(at(100_000));
+        assert_eq!(idle.take_looked(), LOOK_COST_MAX);
+        assert_eq!(idle.take_looked(), Duration::ZERO);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::frame::Frame;
 
@@ -46,6 +46,8 @@ pub trait Service: 'static {
 
     /// A sweep begins: what `frame` gets until `sweep_end` was there at `now`.
     fn sweep_began(&self, _now: Instant) {}
+    /// The shard was awake for so long and found nothing to do: short pauses are sat out.
+    fn looked_in_vain(&self, _for_so_long: Duration) {}
     /// A connection was accepted.
     fn connected(&self, _peer: &Peer) {}
     /// A whole frame arrived. Answers go to the shard's [`Outbox`](crate::Outbox), now or later.

@@ -140,6 +140,7 @@ impl<S: Service> Server<S> {
                 self.wait().await;
             } else {
                 idle.ends(Instant::now());
+                self.service.looked_in_vain(idle.take_looked());
                 if self.sweep(&ready) {
                     return self.finish().await;
                 }

@@ -1,7 +1,7 @@
 //! What a shard counts while it works.
 
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use observe::{Histogram, ReadAt, RpcAnswer, RpcLatency};
 use storage::consume_queue::QueueIndex;
@@ -27,6 +27,8 @@ pub(crate) struct ShardMetrics {
     pub(crate) stalled: Cell<usize>,
     /// Turns of the shard's loop that had something to do.
     pub(crate) sweeps: Cell<u64>,
+    /// Time that went into looking for work that was not there.
+    pub(crate) looked: Cell<Duration>,
     /// A [`super::GroupReport`] is being gathered.
     pub(crate) gathers_groups: Cell<bool>,
     /// When the log's first message was stored, by the physical offset at which the log began then.
@@ -42,6 +44,7 @@ impl ShardMetrics {
             connections: Cell::new(0),
             stalled: Cell::new(0),
             sweeps: Cell::new(0),
+            looked: Cell::new(Duration::ZERO),
             gathers_groups: Cell::new(false),
             first_stored: Cell::new(None),
         }

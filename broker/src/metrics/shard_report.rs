@@ -45,6 +45,8 @@ impl ShardReport {
             name: shard.identity.broker_name.clone(),
             index: shard.identity.index,
             cpu: shard.identity.cpu.and_then(|cpu| u32::try_from(cpu).ok()),
+            cpu_us: shard.env.cpu_time().as_micros() as u64,
+            looked_us: metrics.looked.get().as_micros() as u64,
             appended: end,
             sent_messages: totals.put,
             pulled_messages: totals.transferred,

@@ -172,6 +172,11 @@ fn write_shard(families: &mut Families, labels: &ShardLabels<'_>, report: &Shard
     counter("turbopump_pulls_missed_total", "Pulls that found nothing", totals.get_miss);
     counter("turbopump_messages_pulled_total", "Messages handed to consumers, of all topics", totals.transferred);
     counter("turbopump_sweeps_total", "Turns of the shard's loop that had something to do", report.sweeps);
+    let seconds = |us: u64| us as f64 / 1e6;
+    let help = "Processor time of the shard's thread";
+    families.counter("turbopump_shard_cpu_seconds_total", help, &all, seconds(load.cpu_us));
+    let help = "Of it, what went into looking for work that was not there: short pauses are sat out awake";
+    families.counter("turbopump_shard_looked_seconds_total", help, &all, seconds(load.looked_us));
     if let Some(cpu) = load.cpu {
         let (cpu, help) = (cpu.to_string(), "The processor that the shard is pinned to");
         families.gauge("turbopump_shard_cpu_info", help, &labels.with(&[("cpu", cpu.as_str())]), 1.0);

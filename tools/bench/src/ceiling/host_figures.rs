@@ -27,10 +27,27 @@ pub struct HostFigures {
     pub link_mbit: Option<u64>,
     /// The broker process over the whole step.
     pub process: Option<ProcessRates>,
+    /// What the shards worked, each that tells it.
+    #[serde(default)]
+    pub shards: Vec<ShardWork>,
     /// The brokers' queues; `None` if the source does not show them.
     pub queues: Option<QueueDepth>,
     /// One entry a look, from the second on.
     pub points: Vec<HostPoint>,
+}
+
+/// A shard during a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardWork {
+    /// The broker name that its clients know it by.
+    pub name: String,
+    /// The processor it is pinned to.
+    pub cpu: Option<u32>,
+    /// Share of the time that it worked: at 1 it can do no more. What the processor shows is more, since a shard sits short pauses
+    /// out awake.
+    pub worked: f64,
+    /// Share of the time that it was awake and found nothing to do.
+    pub looked: f64,
 }
 
 /// What a broker's shards held in memory during a step. Greatest of all looks, and how it grew.
@@ -84,15 +101,36 @@ impl HostFigures {
             disk: disk.map(str::to_owned),
             link_mbit,
             process: process.and_then(|(first, last)| ProcessRates::between(first, last)),
+            shards: ShardWork::between(first, last),
             queues: QueueDepth::of(samples),
             points: samples.windows(2).filter_map(|pair| HostPoint::of(first, &pair[0], &pair[1])).collect(),
         })
     }
 
-    /// The busiest processor's share and name.
+    /// Share and name of what is busiest on a single processor: a shard, by what it worked; a processor without one, unless the load
+    /// runs here, whose threads may be on any. Where no shard tells what it worked, the busiest processor.
     #[must_use]
     pub fn busiest_core(&self) -> Option<(f64, String)> {
-        self.rates.busiest_core().map(|core| (core.busy, format!("core {}", core.core)))
+        if self.shards.is_empty() {
+            return self.rates.busiest_core().map(|core| (core.busy, format!("core {}", core.core)));
+        }
+        let is_apart = !self.is_here && self.shards.iter().all(|shard| shard.cpu.is_some());
+        let without_shard =
+            |core: &&host::CoreShare| is_apart && !self.shards.iter().any(|shard| shard.cpu == Some(core.core));
+        let cores = self.rates.cores.iter().filter(without_shard);
+        let cores = cores.map(|core| (core.busy, format!("core {}", core.core)));
+        let shards = self.shards.iter().map(|shard| (shard.worked, format!("shard {}", shard.name)));
+        shards.chain(cores).max_by(|left, right| left.0.total_cmp(&right.0))
+    }
+
+    /// Share of all processors that was busy with what the brokers' machine is for: without the shards' looking for work, and without
+    /// `bench_cores` of load if that ran here too.
+    #[must_use]
+    pub fn cpu(&self, bench_cores: f64) -> f64 {
+        let cores = self.rates.cores.len().max(1) as f64;
+        let looked: f64 = self.shards.iter().map(|shard| shard.looked).sum();
+        let bench = if self.is_here { bench_cores } else { 0.0 };
+        (self.rates.cpu - (looked + bench) / cores).max(0.0)
     }
 
     /// Processors that were busy with something else than the broker, and than `bench_cores` of load if that ran here too; `None` if
@@ -139,6 +177,25 @@ impl HostFigures {
     #[must_use]
     pub fn queue_growth_bytes(&self) -> Option<f64> {
         self.queues.map(|queues| queues.growth_bytes)
+    }
+}
+
+impl ShardWork {
+    fn between(first: &BrokerSample, last: &BrokerSample) -> Vec<Self> {
+        let elapsed_us = last.host.at_us.saturating_sub(first.host.at_us) as f64;
+        let share = |before: u64, after: u64| (after.saturating_sub(before) as f64 / elapsed_us).min(1.0);
+        let of = |after: &host::ShardSample| {
+            let before = first.shards.iter().find(|before| before.index == after.index && before.name == after.name)?;
+            let tells = after.cpu_us > 0 && elapsed_us > 0.0;
+            let looked = share(before.looked_us, after.looked_us);
+            tells.then(|| Self {
+                name: after.name.clone(),
+                cpu: after.cpu,
+                worked: (share(before.cpu_us, after.cpu_us) - looked).max(0.0),
+                looked,
+            })
+        };
+        last.shards.iter().filter_map(of).collect()
     }
 }
 
@@ -231,6 +288,42 @@ mod tests {
         assert_eq!(figures.process.as_ref().map(|process| process.cores), Some(0.7));
         assert_eq!(figures.points.iter().map(|point| point.second).collect::<Vec<_>>(), [1.0, 2.0]);
         assert_eq!(figures.queues.unwrap().unwritten_bytes_max, 9);
+    }
+
+    /// As [`look`], of a broker with one shard on core 1, which was busy for 0.8 of the time and worked for 0.3.
+    fn look_at_shard(second: u64, cpu: Option<u32>) -> BrokerSample {
+        let (cpu_us, looked_us) = (5 + second * 800_000, second * 500_000);
+        let shard = ShardSample { name: "a".into(), cpu, cpu_us, looked_us, ..Default::default() };
+        BrokerSample { shards: vec![shard], ..look(second, 0) }
+    }
+
+    fn near(left: Option<(f64, String)>, right: (f64, &str)) {
+        let left = left.unwrap();
+        assert!((left.0 - right.0).abs() < 1e-9 && left.1 == right.1, "{left:?} {right:?}");
+    }
+
+    #[test]
+    fn a_shard_is_judged_by_what_it_worked_and_not_by_what_its_processor_shows() {
+        let looks = |cpu| [look_at_shard(0, cpu), look_at_shard(2, cpu)];
+        let here = HostFigures::of(THIS_MACHINE, true, None, None, &looks(Some(1))).unwrap();
+        near(here.busiest_core(), (0.3, "shard a"));
+        // Half of two processors were busy: a quarter of one with looking, 0.2 of one with the load.
+        assert!((here.cpu(0.2) - 0.15).abs() < 1e-9);
+        let remote = HostFigures { is_here: false, ..here };
+        near(remote.busiest_core(), (0.3, "shard a"));
+        assert!((remote.cpu(0.2) - 0.25).abs() < 1e-9, "the load runs elsewhere");
+        let mut crowded = remote.clone();
+        crowded.rates.cores[0].busy = 0.6;
+        near(crowded.busiest_core(), (0.6, "core 0"));
+        let unpinned = HostFigures::of(THIS_MACHINE, false, None, None, &looks(None)).unwrap();
+        near(unpinned.busiest_core(), (0.3, "shard a"));
+    }
+
+    #[test]
+    fn a_shard_that_does_not_tell_what_it_worked_is_judged_by_its_processor() {
+        let figures = HostFigures::of(THIS_MACHINE, true, None, None, &[look(0, 0), look(1, 0)]).unwrap();
+        assert!(figures.shards.is_empty());
+        assert_eq!((figures.busiest_core(), figures.cpu(0.0)), (Some((0.8, "core 1".into())), 0.5));
     }
 
     #[test]

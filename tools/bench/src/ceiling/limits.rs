@@ -184,13 +184,14 @@ impl Limits {
     pub fn check(&self, offered: f64, load: &LoadFigures, hosts: &[HostFigures]) -> Vec<LimitCheck> {
         let plain = |value: f64| (Some(value), None);
         let worst = |of: fn(&HostFigures) -> Option<(f64, String)>| worst(hosts, of);
+        let cpu = |host: &HostFigures| Some((host.cpu(load.bench_cores), String::new()));
         let share = |growth: f64| if offered > 0.0 { growth / offered } else { 0.0 };
         let rows = [
             (LimitKind::Achieved, self.achieved, plain(share(load.achieved))),
             (LimitKind::Errors, self.errors as f64, plain(load.errors as f64)),
             (LimitKind::P99, self.p99_ms, plain(load.latency.percentiles.p99_us as f64 / 1e3)),
             (LimitKind::P999, self.p99_9_ms, plain(load.latency.percentiles.p99_9_us as f64 / 1e3)),
-            (LimitKind::Cpu, self.cpu, worst(|host| Some((host.rates.cpu, String::new())))),
+            (LimitKind::Cpu, self.cpu, self::worst(hosts, cpu)),
             (LimitKind::Core, self.core, worst(HostFigures::busiest_core)),
             (LimitKind::Memory, self.memory, worst(HostFigures::memory_share)),
             (LimitKind::DiskBusy, self.disk_busy, worst(HostFigures::disk_busy)),
@@ -203,7 +204,7 @@ impl Limits {
 }
 
 /// The greatest figure of all machines that have one, and where that is.
-fn worst(hosts: &[HostFigures], of: fn(&HostFigures) -> Option<(f64, String)>) -> Figure {
+fn worst(hosts: &[HostFigures], of: impl Fn(&HostFigures) -> Option<(f64, String)>) -> Figure {
     let all = hosts.iter().filter_map(|host| of(host).map(|(value, part)| (value, part, host)));
     match all.max_by(|left, right| left.0.total_cmp(&right.0)) {
         None => (None, None),

@@ -21,14 +21,16 @@ pub(super) fn notes(settings: &CeilingSettings, steps: &[StepReport], outcome: &
     }
     if steps.iter().flat_map(|step| &step.hosts).any(|host| host.is_here) {
         notes.push(
-            "brokers and load share a machine: its CPU and memory include the load's own, and their network is the \
-             loopback, for which there is no limit"
+            "brokers and load share a machine: each takes processors from the other, the memory is that of both, and their \
+             network is the loopback, for which there is no limit"
                 .into(),
         );
     }
-    if let Some(step) = steps.iter().find(|step| step.load.bench_busy > BENCH_BUSY_MAX) {
+    // A load whose threads are busy and which keeps its rate has reached nothing: between sends close to each other it does not sleep.
+    let fell_short = |step: &&StepReport| step.load.achieved < settings.limits.achieved * step.offered;
+    if let Some(step) = steps.iter().filter(fell_short).find(|step| step.load.bench_busy > BENCH_BUSY_MAX) {
         notes.push(format!(
-            "from {} messages/s on the load itself was at its end ({:.0} % of what its threads can use): what was achieved above may \
+            "at {} messages/s the load itself was at its end ({:.0} % of what its threads can use): what was achieved may \
              be its limit and not the cluster's; give it more threads (--threads) or more machines (--lead, --join)",
             step.offered,
             step.load.bench_busy * 100.0

@@ -63,7 +63,18 @@ pub struct SourceChoice {
     pub may_be_unsampled: bool,
 }
 
-/// The sources for `brokers`: the endpoints that were named, else this machine if all brokers run on it.
+/// Where a broker's endpoint is unless its configuration says otherwise: the first of these that is free.
+const ENDPOINT_PORTS: std::ops::Range<u16> = 5557..5573;
+
+/// The endpoint of the broker that runs here as process `pid`, if it is where one looks for it.
+fn endpoint_of(pid: u32) -> Option<HttpSource> {
+    let sources = ENDPOINT_PORTS.filter_map(|port| HttpSource::new(&format!("http://127.0.0.1:{port}/host")).ok());
+    let is_its = |sample: BrokerSample| sample.process.is_some_and(|process| process.pid == pid);
+    sources.into_iter().find_map(|mut source| source.look().is_ok_and(is_its).then_some(source))
+}
+
+/// The sources for `brokers`: the endpoints that were named, else this machine if all brokers run on it, through the endpoint of
+/// their process where it has one.
 ///
 /// # Errors
 /// [`CeilingError::Unsampled`] if one runs elsewhere and nobody said how to look at it.
@@ -75,9 +86,15 @@ pub fn choose(choice: &SourceChoice, brokers: &[Broker]) -> Result<Vec<Box<dyn S
     }
     match brokers.iter().find(|broker| !is_local(&broker.address)) {
         None => {
-            let port = brokers.first().and_then(|broker| broker.address.rsplit_once(':')?.1.parse().ok());
-            let pid = choice.pid.or_else(|| host::listening_process(port?));
-            Ok(vec![Box::new(LocalSource { pid })])
+            let process_of =
+                |broker: &Broker| host::listening_process(broker.address.rsplit_once(':')?.1.parse().ok()?);
+            let pid = choice.pid.or_else(|| process_of(brokers.first()?));
+            // Only the broker itself can tell what its shards hold and how much they work.
+            let is_one_process = brokers.iter().all(|broker| process_of(broker) == pid);
+            match pid.filter(|_| is_one_process).and_then(endpoint_of) {
+                Some(endpoint) => Ok(vec![Box::new(endpoint)]),
+                None => Ok(vec![Box::new(LocalSource { pid })]),
+            }
         }
         Some(_) if choice.may_be_unsampled => Ok(Vec::new()),
         Some(broker) => Err(CeilingError::Unsampled { name: broker.name.clone(), address: broker.address.clone() }),

@@ -48,13 +48,13 @@ impl StepReport {
         held.max_by(|left, right| left.used().total_cmp(&right.used()))
     }
 
-    /// The busiest broker machine's processors as a whole, 0..=1.
+    /// The busiest broker machine's processors as a whole, 0..=1; see [`HostFigures::cpu`].
     #[must_use]
     pub fn cpu(&self) -> Option<f64> {
-        self.hosts.iter().map(|host| host.rates.cpu).max_by(f64::total_cmp)
+        self.hosts.iter().map(|host| host.cpu(self.load.bench_cores)).max_by(f64::total_cmp)
     }
 
-    /// The busiest processor of all brokers' machines, 0..=1.
+    /// What is busiest on a single processor of all brokers' machines, 0..=1; see [`HostFigures::busiest_core`].
     #[must_use]
     pub fn busiest_core(&self) -> Option<f64> {
         self.hosts.iter().filter_map(HostFigures::busiest_core).map(|core| core.0).max_by(f64::total_cmp)
