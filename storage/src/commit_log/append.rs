@@ -18,9 +18,9 @@ const ENTRY_BYTES_TARGET: usize = 256 << 10;
 pub const ENTRY_BYTES_MAX: usize = 20 << 20;
 /// A buffer that collects many units grows to at most this, so that one write is neither tiny nor a stall.
 const BUFFER_BYTES_MAX: usize = 1 << 20;
-/// Not more than this is fetched ahead.
-const PREFETCH_BYTES_MAX: usize = 2 << 10;
 const BUFFER_BYTES_MIN: usize = 2 * BLOCK_BYTES;
+/// Of the place for the next unit, no more than this is fetched ahead.
+const PREFETCH_BYTES_MAX: usize = 2 << 10;
 /// A control record inside an entry: length u32, then its bytes.
 const CONTROL_LENGTH_BYTES: usize = 4;
 

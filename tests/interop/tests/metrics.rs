@@ -156,6 +156,12 @@ fn the_host_report_has_the_machine_the_process_and_every_shard() {
         ];
         if says.iter().all(|text| body.contains(text)) { Ok(()) } else { Err(format!("{says:?} in {body}")) }
     });
+    let text = http::expect(start.endpoint(), "/metrics").body;
+    let seconds =
+        |name| value(&text, name, &[("node_id", "host-report-1")]).unwrap_or_else(|| panic!("{name}: {text}"));
+    let (taken, looked) =
+        (seconds("turbopump_shard_cpu_seconds_total"), seconds("turbopump_shard_looked_seconds_total"));
+    assert!(taken > 0.0 && (0.0..taken).contains(&looked), "{taken} s, of which {looked} s looking");
     broker.terminate();
 }
 

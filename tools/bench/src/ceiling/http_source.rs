@@ -56,7 +56,7 @@ impl Source for HttpSource {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     /// Answers one request with `answer` and tells what was asked.
-    fn serve(answer: String) -> (String, thread::JoinHandle<String>) {
+    pub(in crate::ceiling) fn serve(answer: String) -> (String, thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let served = thread::spawn(move || {
@@ -82,7 +82,8 @@ mod tests {
         (url, served)
     }
 
-    fn ok(body: &str) -> String {
+    /// A whole answer with this body.
+    pub(in crate::ceiling) fn ok(body: &str) -> String {
         format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     }
 

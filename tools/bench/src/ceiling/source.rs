@@ -67,10 +67,10 @@ pub struct SourceChoice {
 const ENDPOINT_PORTS: std::ops::Range<u16> = 5557..5573;
 
 /// The endpoint of the broker that runs here as process `pid`, if it is where one looks for it.
-fn endpoint_of(pid: u32) -> Option<HttpSource> {
-    let sources = ENDPOINT_PORTS.filter_map(|port| HttpSource::new(&format!("http://127.0.0.1:{port}/host")).ok());
+fn endpoint_of(pid: u32, ports: impl Iterator<Item = u16>) -> Option<HttpSource> {
+    let mut sources = ports.filter_map(|port| HttpSource::new(&format!("http://127.0.0.1:{port}/host")).ok());
     let is_its = |sample: BrokerSample| sample.process.is_some_and(|process| process.pid == pid);
-    sources.into_iter().find_map(|mut source| source.look().is_ok_and(is_its).then_some(source))
+    sources.find_map(|mut source| source.look().is_ok_and(is_its).then_some(source))
 }
 
 /// The sources for `brokers`: the endpoints that were named, else this machine if all brokers run on it, through the endpoint of
@@ -91,7 +91,7 @@ pub fn choose(choice: &SourceChoice, brokers: &[Broker]) -> Result<Vec<Box<dyn S
             let pid = choice.pid.or_else(|| process_of(brokers.first()?));
             // Only the broker itself can tell what its shards hold and how much they work.
             let is_one_process = brokers.iter().all(|broker| process_of(broker) == pid);
-            match pid.filter(|_| is_one_process).and_then(endpoint_of) {
+            match pid.filter(|_| is_one_process).and_then(|pid| endpoint_of(pid, ENDPOINT_PORTS)) {
                 Some(endpoint) => Ok(vec![Box::new(endpoint)]),
                 None => Ok(vec![Box::new(LocalSource { pid })]),
             }
@@ -109,6 +109,7 @@ pub(super) fn is_local(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::http_source::tests::{ok, serve};
     use super::*;
 
     fn broker(address: &str) -> Broker {
@@ -117,8 +118,23 @@ mod tests {
 
     #[test]
     fn a_broker_on_this_machine_is_looked_at_directly() {
-        let sources = choose(&SourceChoice::default(), &[broker("127.0.0.1:10911")]).unwrap();
+        // Nobody listens there, so that it is nobody's endpoint that is found.
+        let sources = choose(&SourceChoice::default(), &[broker("127.0.0.1:1")]).unwrap();
         assert_eq!(sources.iter().map(|source| source.name()).collect::<Vec<_>>(), ["this machine"]);
+    }
+
+    #[test]
+    fn the_endpoint_of_a_process_is_the_one_that_says_so() {
+        let serve_process = |pid: u32| {
+            let (url, served) = serve(ok(&format!(r#"{{"host": {{"at_us": 7}}, "process": {{"pid": {pid}}}}}"#)));
+            (url.rsplit_once(':').unwrap().1.parse::<u16>().unwrap(), served)
+        };
+        let ((other, first), (own, second)) = (serve_process(7), serve_process(8));
+        let found = endpoint_of(8, [1, other, own].into_iter()).unwrap();
+        assert_eq!(found.name(), format!("http://127.0.0.1:{own}/host"));
+        first.join().unwrap();
+        second.join().unwrap();
+        assert!(endpoint_of(8, [1].into_iter()).is_none());
     }
 
     #[test]

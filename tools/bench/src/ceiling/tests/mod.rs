@@ -4,5 +4,6 @@ mod conduct;
 mod first_limit;
 mod limits;
 mod load_figures;
+mod report_notes;
 mod share;
 mod team;
