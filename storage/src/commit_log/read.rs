@@ -119,6 +119,10 @@ impl<D: Disk> CommitLog<D> {
         let wanted = align_up(end.max(start + WINDOW_BYTES)).min(segment_end) - start;
         assert!(wanted.is_multiple_of(BLOCK_BYTES as u64));
         let read = file.read_at(start - base, wanted as usize).await;
+        if self.segments.find(position).is_none() {
+            // Removed meanwhile, so what was read may be anything.
+            return Err(outside());
+        }
         let memory = read.map_err(StorageError::io("read from", roll::segment_path(base)))?;
         let held = (*memory).as_ref().len() as u64;
         if start + held < end {

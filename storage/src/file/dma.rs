@@ -9,6 +9,9 @@ use glommio::io::{BufferedFile, DmaFile, OpenOptions, ReadResult};
 
 use super::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, LogWrites, PlainFile};
 
+/// Of a file that is removed, this much is given back in one call.
+const FREED_AT_ONCE_BYTES: u64 = 64 << 20;
+
 /// The folder of one shard on a real disk.
 #[derive(Clone)]
 pub struct DmaDisk {
@@ -172,7 +175,7 @@ impl Disk for DmaDisk {
     async fn remove(&self, path: &str) -> io::Result<()> {
         let removed = self.blocking(path, |path| match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-            Ok(_) => fs::remove_file(path),
+            Ok(metadata) => remove_file(path, metadata.len()),
             Err(error) => Err(error),
         });
         match removed.await {
@@ -193,6 +196,19 @@ impl Disk for DmaDisk {
     async fn sync_directory(&self, directory: &str) -> io::Result<()> {
         self.blocking(directory, |path| fs::File::open(path)?.sync_all()).await
     }
+}
+
+/// Removes a file and gives its room back here. Else whoever closes it last would do that, the shard's own thread: for
+/// 1 GiB on ext4 that takes 0.1 to 0.2 s in which nobody is served.
+fn remove_file(path: &Path, mut bytes: u64) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    fs::remove_file(path)?;
+    // Piece by piece, so that the file system's journal has other work between.
+    while bytes > 0 {
+        bytes = bytes.saturating_sub(FREED_AT_ONCE_BYTES);
+        file.set_len(bytes)?;
+    }
+    Ok(())
 }
 
 fn collect_lengths(root: &Path, directory: &Path, lengths: &mut Vec<(String, u64)>) -> io::Result<()> {
@@ -330,6 +346,23 @@ mod tests {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
         let octal = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
         i32::from_str_radix(octal.trim(), 8).unwrap()
+    }
+
+    #[test]
+    fn the_room_of_a_removed_file_is_given_back_while_it_is_still_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().unwrap();
+        executor.run(async move {
+            let disk = DmaDisk::new(&root, false, LogWrites::Seen);
+            let file = disk.create_log("segment").await.unwrap();
+            file.allocate(FREED_AT_ONCE_BYTES + 1).await.unwrap();
+            let held = fs::File::open(root.join("segment")).unwrap();
+            disk.remove("segment").await.unwrap();
+            assert!(!root.join("segment").exists());
+            assert_eq!(held.metadata().unwrap().len(), 0);
+            disk.remove("segment").await.unwrap();
+        });
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::scratch::Scratch;
 use crate::target::Target;
 use crate::turbopump::Turbopump;
 
-const LIMIT: Duration = Duration::from_secs(150);
+/// How long one scenario may take.
+pub const LIMIT: Duration = Duration::from_secs(150);
 /// C1 only and one collector thread: these programs live for seconds.
 const JVM_FLAGS: [&str; 3] = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 

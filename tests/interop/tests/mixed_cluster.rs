@@ -59,11 +59,18 @@ fn one_cluster_of_our_broker_and_an_apache_broker_serves_every_client() {
     java::passes_on(JavaClient::V5, "send-sync", &at_ours, &scratch);
     java::passes_on(JavaClient::V4, "rebalance", &at_ours, &scratch);
     java::passes_on(JavaClient::V5, "push-orderly", &at_theirs, &scratch);
-    java::passes_on(JavaClient::V4, "lite-pull-subscribe", &at_theirs, &scratch);
+    lite_pull_with_apache(&at_theirs, &scratch);
     go::passes_on("push-concurrent", &at_ours, &scratch);
     go::passes_on("broadcast", &at_theirs, &scratch);
     cluster_list_shows(&at_ours, &scratch);
     cluster_list_shows(&at_theirs, &scratch);
+}
+
+/// The scenario's only commits are those of its shutdown, all at once, and an Apache broker loses one of the first
+/// commits to a new group about once in 40 runs (without any broker of ours): so the group has offsets before.
+fn lite_pull_with_apache(target: &Target, scratch: &Scratch) {
+    let (client, scenario, name) = (JavaClient::V4, "lite-pull-subscribe", "lite-pull-with-apache");
+    java::start(client, scenario, target, name, &[("commit-once-before", "1")], java::LIMIT, scratch).expect_pass();
 }
 
 #[test]
