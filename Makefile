@@ -10,10 +10,14 @@ BENCH ?=
 FUZZ_SECONDS ?= 5
 # Fresh simulation seeds in `make sim-quick`.
 SEEDS ?= 12000
+# Of whole clusters: brokers or replicas, clients and the network between them.
+CLUSTER_SEEDS ?= 1000
+# Of groups of bare Raft replicas.
+RAFT_SEEDS ?= 2000
 # Seconds of fresh simulation seeds in `make sim`.
 SECONDS ?= 600
 
-.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-clients compare crash tools-for-tests clean
+.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-replicas interop-clients compare crash tools-for-tests clean
 
 ## run: build the release binaries and start name server and broker in one process
 run: build
@@ -52,9 +56,10 @@ counted-update:
 counted-profile:
 	$(CARGO) run --release --locked -q -p counted -- --profile $(BENCH)
 
-## sim-quick: SEEDS fresh seeds of the simulated disk, and every story, fault and mutation
+## sim-quick: SEEDS fresh seeds of the simulated disk, CLUSTER_SEEDS of clusters, every story, fault and mutation; RAFT_SEEDS of Raft alone
 sim-quick:
-	SIM_SEEDS=$(SEEDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
+	SIM_SEEDS=$(SEEDS) CLUSTER_SEEDS=$(CLUSTER_SEEDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
+	SIM_SEEDS=$(RAFT_SEEDS) $(CARGO) test --locked --profile sim -p raft-driver --test simulation -- --nocapture
 
 ## sim: fresh seeds for SECONDS seconds; SEED=n replays one
 sim:
@@ -64,6 +69,11 @@ sim:
 interop: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
 	$(CARGO) test --locked -p interop -- --test-threads=1
+
+## interop-replicas: groups of three real brokers under stock clients, with kill -9, hung and restarted nodes; on trial, not part of `make test`
+interop-replicas: interop-clients
+	$(CARGO) build --locked -p broker -p namesrv -p admin
+	$(CARGO) test --locked -p interop --test replicas --test rolling_restart --test replica_status -- --test-threads=1
 
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:

@@ -70,6 +70,12 @@ mod tests {
             "topicStatus --cluster C --topic T",
             "clusterList -c C -i 1 -m -n h:9876",
             "clusterList --clusterName C --interval 1 --moreStats",
+            "haStatus -c C -i 1 -n h:9876",
+            "haStatus --clusterName C --interval 1",
+            "haStatus --brokerAddr h:1",
+            "getSyncStateSet -a h:9878 -b B -i 1",
+            "getSyncStateSet --controllerAddress h:9878 --clusterName C",
+            "replicationStatus -c C -b B -m -i 1 -n h:9876",
             "sendMessage -b B -c Tag -i 0 -k key -m false -n h:9876 -p body -t T",
             "sendMessage --broker B --tags Tag --qid 0 --key key --msgTraceEnable true --body body --topic T",
             "consumeMessage -b B -c 10 -e 1700000000000 -g G -i 0 -n h:9876 -o 0 -t T",
@@ -123,6 +129,8 @@ mod tests {
             ("consumeMessage -t T -c 0", "0"),
             ("consumeMessage -t T -s yesterday", "yyyy-MM-dd#HH:mm:ss:SSS"),
             ("queryMsgById -i ID -d client", "--consumerGroup"),
+            ("haStatus", "--clusterName"),
+            ("haStatus -b h:1 -c C", "cannot be used with"),
             ("topiclist", "topicList"),
         ] {
             let error = parse(&line.split(' ').collect::<Vec<_>>()).unwrap_err().to_string();

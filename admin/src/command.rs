@@ -3,7 +3,9 @@
 mod cluster_list;
 mod consume_message;
 mod delete_topic;
+mod ha_status;
 mod query_msg_by_id;
+mod replication_status;
 mod send_message;
 mod topic_list;
 mod topic_route;
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     TopicRoute(topic_route::TopicRoute),
     TopicStatus(topic_status::TopicStatus),
     ClusterList(cluster_list::ClusterList),
+    HaStatus(ha_status::HaStatus),
+    ReplicationStatus(replication_status::ReplicationStatus),
     SendMessage(send_message::SendMessage),
     ConsumeMessage(consume_message::ConsumeMessage),
     QueryMsgById(query_msg_by_id::QueryMsgById),
@@ -47,6 +51,8 @@ impl Command {
             Self::TopicRoute(command) => command.run(context).await,
             Self::TopicStatus(command) => command.run(context).await,
             Self::ClusterList(command) => command.run(context).await,
+            Self::HaStatus(command) => command.run(context).await,
+            Self::ReplicationStatus(command) => command.run(context).await,
             Self::SendMessage(command) => command.run(context).await,
             Self::ConsumeMessage(command) => command.run(context).await,
             Self::QueryMsgById(command) => command.run(context).await,

@@ -75,6 +75,10 @@ async fn deliver_next<E: Env>(
         return Ok(false);
     }
     let read = shard.store.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await;
+    if !shard.may_change() {
+        // It lost its lead while it read.
+        return Ok(false);
+    }
     let bytes = match read {
         Err(error @ StorageError::DamagedRecord { .. }) => Err(error.to_string()),
         read => Ok(read?),
@@ -94,7 +98,7 @@ async fn deliver_next<E: Env>(
                 level,
                 "a delayed message cannot be delivered and is skipped"
             );
-            shard.store.append_control(&control)
+            shard.append_control(&control)
         }
     };
     match is_stored {

@@ -30,6 +30,7 @@ pub mod queue_locks;
 pub mod real_env;
 pub mod registration;
 pub mod replay;
+pub mod replication;
 mod request;
 mod retention;
 pub mod route_table;

@@ -2,7 +2,7 @@
 //! segments.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::delivery;
 use crate::env::Env;
@@ -16,42 +16,65 @@ const IDLE_TICK: Duration = Duration::from_millis(250);
 /// The same for what is done in the background, whose periods are longer.
 const BACKGROUND_TICK: Duration = Duration::from_millis(250);
 /// In ASYNC_FLUSH what is written is synced this often.
-const SYNC_MS: i64 = 500;
-const CLIENTS_MS: i64 = 10_000;
-const RETENTION_MS: i64 = 10_000;
+const SYNC: Duration = Duration::from_millis(500);
+const CLIENTS: Duration = Duration::from_secs(10);
+const RETENTION: Duration = Duration::from_secs(10);
 /// Memory that was needed once, for many half-received requests or slow readers, is given back this often: by itself the
 /// allocator does it only while it is busy.
-const MEMORY_MS: i64 = 5_000;
+const MEMORY: Duration = Duration::from_secs(5);
 /// A checkpoint is due when the log has grown by this since the last one ...
 const CHECKPOINT_BYTES: u64 = 128 << 20;
 /// ... or has grown at all and the last one is this old.
-const CHECKPOINT_MS: i64 = 60_000;
+const CHECKPOINT: Duration = Duration::from_secs(60);
 /// What failed is tried again after this, so that a failure that stays does not fill the log.
-const RETRY_MS: i64 = 10_000;
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Something that is due again and again. Not by the time of day, which may be set back while a shard runs.
+struct Period {
+    length: Duration,
+    due: Instant,
+}
+
+impl Period {
+    fn new(length: Duration, now: Instant) -> Self {
+        Self { length, due: now + length }
+    }
+
+    /// Whether it is due; then it is again after its length.
+    fn is_over(&mut self, now: Instant) -> bool {
+        let is_over = now >= self.due;
+        if is_over {
+            self.due = now + self.length;
+        }
+        is_over
+    }
+}
 
 /// Tasks by the clock, on the request side of the shard.
 pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
-    let offsets_every_ms = shard.config.consumers.offset_flush_interval.as_millis() as i64;
-    let (mut offsets_ms, mut clients_ms, mut delivery_ms) = (0, 0, 0);
+    let now = shard.env.instant();
+    let mut offsets = Period::new(shard.config.consumers.offset_flush_interval, now);
+    let mut clients = Period::new(CLIENTS, now);
+    let mut delivery_from = now;
     let mut woken = Vec::new();
     loop {
         let tick = if shard.metrics.connections.get() == 0 { IDLE_TICK } else { TICK };
         shard.env.sleep(tick).await;
-        let now_ms = shard.env.now_ms();
+        let (now_ms, now) = (shard.env.now_ms(), shard.env.instant());
         shard.statistics.borrow_mut().tick(now_ms);
         shard.register_changes();
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
         woken.drain(..).for_each(|job| pull::run_again(&shard, job));
-        if now_ms >= delivery_ms && !delivery::deliver_due(&shard).await {
-            delivery_ms = now_ms + RETRY_MS;
+        if now >= delivery_from && shard.may_change() && !delivery::deliver_due(&shard).await {
+            delivery_from = now + RETRY;
         }
-        if now_ms - offsets_ms >= offsets_every_ms {
-            offsets_ms = now_ms;
-            shard.log_offsets();
+        if offsets.is_over(now) {
+            if shard.may_change() {
+                shard.log_offsets();
+            }
             shard.sweep_end();
         }
-        if now_ms - clients_ms >= CLIENTS_MS {
-            clients_ms = now_ms;
+        if clients.is_over(now) {
             heartbeat::expire(&shard);
             shard.locks.borrow_mut().expire(now_ms);
         }
@@ -60,14 +83,14 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
 
 /// Tasks by the clock that wait for the disk: requests go first.
 pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
-    let now_ms = shard.env.now_ms();
-    let (mut sync_ms, mut retention_ms, mut checkpoint_ms, mut memory_ms) = (now_ms, now_ms, now_ms, now_ms);
-    let mut next_checkpoint_ms = now_ms;
+    let now = shard.env.instant();
+    let (mut sync, mut retention) = (Period::new(SYNC, now), Period::new(RETENTION, now));
+    let (mut checkpoint, mut memory) = (Period::new(CHECKPOINT, now), Period::new(MEMORY, now));
+    let mut checkpoint_from = now;
     loop {
         shard.env.sleep(BACKGROUND_TICK).await;
-        let now_ms = shard.env.now_ms();
-        if now_ms - memory_ms >= MEMORY_MS {
-            memory_ms = now_ms;
+        let now = shard.env.instant();
+        if memory.is_over(now) {
             shard.env.give_back_memory();
         }
         // A shard that takes no more messages has said so; what it holds can be read and nothing else changes.
@@ -84,24 +107,37 @@ pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
             let _ = shard.store.log().flush().await;
             shard.confirm_and_resume();
         }
-        if now_ms - sync_ms >= SYNC_MS {
-            sync_ms = now_ms;
+        if sync.is_over(now) {
             if let Err(error) = shard.store.log().sync().await {
                 tracing::error!(%error, shard = shard.identity.broker_name, "this shard takes no more messages");
             }
             shard.confirm_and_resume();
             shard.retry_next_segment().await;
         }
-        let grown = shard.store.log().end().position - shard.store.checkpoint_position();
-        let is_old = grown > 0 && now_ms - checkpoint_ms >= CHECKPOINT_MS;
-        if now_ms >= next_checkpoint_ms && (grown >= CHECKPOINT_BYTES || is_old) {
-            checkpoint_ms = now_ms;
-            let made = shard.checkpoint().await;
-            next_checkpoint_ms = if made { now_ms } else { now_ms + RETRY_MS };
+        let grown = shard.store.log().end().position.saturating_sub(shard.store.checkpoint_position());
+        let is_due = grown >= CHECKPOINT_BYTES || (grown > 0 && now >= checkpoint.due);
+        if now >= checkpoint_from && is_due {
+            checkpoint = Period::new(CHECKPOINT, now);
+            if !shard.checkpoint().await {
+                checkpoint_from = shard.env.instant() + RETRY;
+            }
         }
-        if now_ms - retention_ms >= RETENTION_MS {
-            retention_ms = now_ms;
+        if retention.is_over(now) {
             crate::retention::run(&shard).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_over_once_each_time() {
+        let start = Instant::now();
+        let mut period = Period::new(Duration::from_secs(2), start);
+        let seconds = [0, 1, 2, 3, 4, 9, 10, 11];
+        let over = seconds.map(|second| period.is_over(start + Duration::from_secs(second)));
+        assert_eq!(over, [false, false, true, false, true, true, false, true]);
     }
 }

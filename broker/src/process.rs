@@ -14,8 +14,9 @@ use runtime::control;
 use runtime::listener::listen;
 use runtime::shard::{IO_MEMORY_BYTES, ShardHandle, spawn_shard};
 use runtime::{Mailbox, MailboxSender, mailbox};
+use storage::commit_log::LogId;
 use storage::identity::StoreFolder;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::{Action, Args};
 use crate::config::endpoint::ENDPOINT_PORT;
@@ -24,10 +25,12 @@ use crate::config::{BrokerConfig, MachineDefaults, Mode};
 use crate::metrics::{BrokerView, Stage};
 use crate::placement::{Placement, keep_memory_local, leave_shard_cpus};
 use crate::preflight::{self, Capabilities, Requirements};
-use crate::registration::{self, RegistrationReceiver};
+use crate::registration::{self, RegistrationReceiver, Standing};
 use crate::shard_message::ShardMessage;
 use crate::shard_thread::{self, ShardEvent, ShardStart};
 
+/// Shards that lead make way within this: the lead itself, and the clients that have not heard of the next leader.
+const MAKE_WAY_WITHIN: Duration = Duration::from_secs(35);
 /// How long the first registration is waited for before the process says that it is ready.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(3);
 
@@ -68,6 +71,7 @@ fn try_run(args: &Args, name_server: &dyn OwnNameServer) -> Result<(), Vec<Strin
     let began = Instant::now();
     let sources = args.sources(Args::namesrv_addr_of_environment()).map_err(one)?;
     let (config, warnings) = BrokerConfig::load(&sources, MachineDefaults::gather()).map_err(one)?;
+    config.replication.refuse_unavailable().map_err(one)?;
     match args.action() {
         Action::PrintAll => return print(&config.print_all()),
         Action::PrintImportant => return print(&config.print_important()),
@@ -181,7 +185,11 @@ async fn serve(
         announce(config, endpoint, began);
         tokio::select! {
             signal = control::stop_signal() => match signal {
-                Ok(signal) => tracing::info!(signal, "stopping"),
+                Ok(signal) => {
+                    tracing::info!(signal, "stopping");
+                    view.enter(Stage::Stopping);
+                    make_way(config, &mut running, &mut ended).await;
+                }
                 Err(error) => ended.push(Err(format!("signals cannot be watched: {error}"))),
             },
             event = running.events.recv() => if let Some((_, ShardEvent::Ended(result))) = event {
@@ -206,6 +214,37 @@ async fn serve(
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
+/// With replicas: shards that lead hand their lead over, and stay until clients know the next leader. Until then they are
+/// registered. Another signal ends that.
+async fn make_way(config: &BrokerConfig, running: &mut Running, ended: &mut Vec<Result<(), String>>) {
+    if config.replication.raft().is_none_or(|raft| raft.members.len() == 1) {
+        return;
+    }
+    let answers: Vec<_> = running
+        .mailboxes
+        .iter()
+        .map(|mailbox| {
+            let (sender, answer) = oneshot::channel();
+            mailbox.send(ShardMessage::HandOver(sender));
+            answer
+        })
+        .collect();
+    let all = async {
+        for answer in answers {
+            // A shard that ended needs no more.
+            let _ = answer.await;
+        }
+    };
+    tokio::select! {
+        () = all => {}
+        _ = control::stop_signal() => tracing::info!("stopping at once: told so a second time"),
+        event = running.events.recv() => if let Some((_, ShardEvent::Ended(result))) = event {
+            ended.push(result);
+        },
+        () = tokio::time::sleep(MAKE_WAY_WITHIN) => tracing::warn!("stopping although a shard has not made way"),
+    }
+}
+
 fn start_shards(
     config: &Arc<BrokerConfig>,
     folder: &StoreFolder,
@@ -218,22 +257,27 @@ fn start_shards(
     let mut listeners = Vec::new();
     for identity in config.all_shards() {
         let on = |port| listen(SocketAddr::new(config.network.bind_address, port));
-        listeners.push(vec![on(identity.listen_port)?, on(identity.fast_listen_port)?]);
+        let for_replicas = identity.replica_port.map(on).transpose()?;
+        listeners.push((vec![on(identity.listen_port)?, on(identity.fast_listen_port)?], for_replicas));
     }
     let placement = config.placement();
     let mut shards = Vec::new();
     let mut registrations = Vec::new();
-    for ((identity, mailbox), listeners) in config.all_shards().zip(boxes).zip(listeners) {
-        let (registration, receiver) = registration::channel();
+    // A replica says itself what it is, once it knows.
+    let standing = config.replication.raft().is_none().then_some(Standing::fixed(config.identity.broker_id));
+    for ((identity, mailbox), (listeners, for_replicas)) in config.all_shards().zip(boxes).zip(listeners) {
+        let (registration, receiver) = registration::channel(standing);
         registrations.push(receiver);
         let index = identity.index;
         let others = senders.iter().enumerate().filter(|(other, _)| *other != index as usize);
         let start = ShardStart {
             config: config.clone(),
             folder: folder.shard_folder(index),
-            log_id: folder.log_id(index),
+            ring_id: folder.log_id(index),
+            log_id: config.group_log_id(index).map_or_else(|| folder.log_id(index), LogId),
             capabilities,
             listeners,
+            replica_listeners: for_replicas.into_iter().collect(),
             mailbox,
             siblings: others.map(|(_, sender)| sender.clone()).collect(),
             registration,
@@ -258,6 +302,7 @@ fn start_endpoint(config: &BrokerConfig, view: Arc<BrokerView>) -> Result<Option
         .all_shards()
         .flat_map(|shard| [shard.listen_port, shard.fast_listen_port, shard.ha_listen_port])
         .collect();
+    wanted.extend(config.all_shards().filter_map(|shard| shard.replica_port));
     wanted.extend(config.own_name_server().map(|address| address.port()));
     let listener = match observe::bind(endpoint.address, endpoint.port, &wanted, ENDPOINT_PORT) {
         Ok(listener) => listener,

@@ -7,6 +7,7 @@ use protocol::topic_name::SCHEDULE_TOPIC;
 use storage::consume_queue::ConsumeQueues;
 use storage::store::{OpenProgress, Replay};
 
+use crate::config::{BrokerConfig, ShardIdentity};
 use crate::control_record::ControlRecord;
 use crate::control_tables::{ControlTables, ControlTablesSnapshot};
 use crate::delay_levels::{DelayLevels, level_of_queue_id};
@@ -31,6 +32,22 @@ impl TableReplay {
         Self { topics, groups, delay_levels, tables, recovery: Arc::default() }
     }
 
+    /// As the settings of a shard want it.
+    pub fn for_shard(config: &BrokerConfig, identity: &ShardIdentity, now_ms: i64) -> Self {
+        let topics = TopicOptions {
+            cluster_name: config.identity.cluster_name.clone(),
+            broker_name: identity.broker_name.clone(),
+            auto_create: config.topics.auto_create,
+            default_queue_nums: config.topics.default_queues as i32,
+            cluster_topic: config.topics.cluster_topic,
+            broker_topic: config.topics.broker_topic,
+            trace_topic: config.topics.trace_topic.then(|| config.topics.trace_topic_name.clone()),
+            delay_level_max: config.topics.delay_levels.level_max(),
+        };
+        let groups = GroupOptions { auto_create: config.topics.auto_create_group };
+        Self::new(topics, groups, config.topics.delay_levels.clone(), now_ms)
+    }
+
     /// The same, telling `recovery` how far it is.
     pub(crate) fn shown_in(self, recovery: Arc<RecoveryProgress>) -> Self {
         Self { recovery, ..self }
@@ -39,6 +56,11 @@ impl TableReplay {
     /// The tables, with the system's topics and groups in them.
     pub fn into_tables(mut self, now_ms: i64) -> ControlTables {
         self.tables.create_system_entries(now_ms);
+        self.tables
+    }
+
+    /// The tables with nothing in them but what was replayed.
+    pub fn into_replayed_tables(self) -> ControlTables {
         self.tables
     }
 }
@@ -75,10 +97,15 @@ impl Replay for TableReplay {
     }
 
     fn tags_code(&self, record: &RecordView<'_>) -> i64 {
-        let Ok(seen) = SendProperties::scan(record.properties, 0) else { return 0 };
-        if record.topic == SCHEDULE_TOPIC && seen.delay_level > 0 {
-            return record.store_timestamp + self.delay_levels.delay_ms(level_of_queue_id(record.queue_id));
-        }
-        seen.tags_code
+        tags_code(record, &self.delay_levels)
     }
+}
+
+/// What a message's unit holds as tags code.
+pub(crate) fn tags_code(record: &RecordView<'_>, delay_levels: &DelayLevels) -> i64 {
+    let Ok(seen) = SendProperties::scan(record.properties, 0) else { return 0 };
+    if record.topic == SCHEDULE_TOPIC && seen.delay_level > 0 {
+        return record.store_timestamp + delay_levels.delay_ms(level_of_queue_id(record.queue_id));
+    }
+    seen.tags_code
 }

@@ -3,12 +3,13 @@
 use observe::{ReadAt, RpcAnswer};
 use protocol::code::ResponseCode;
 use protocol::command::CommandEncoder;
-use protocol::frame::{FRAME_BYTES_MAX, HeaderEncoding};
+use protocol::frame::{FRAME_BYTES_MAX, Frame, HeaderEncoding};
 use protocol::header::{FieldError, Header};
 use runtime::{ConnectionId, Peer};
 use storage::AppendError;
 
 use crate::env::Env;
+use crate::route_table;
 use crate::shard::Shard;
 
 /// Longest body of an answer; the rest of the frame is for its header.
@@ -26,7 +27,13 @@ pub(crate) struct Request<'a> {
     pub(crate) read_at: ReadAt,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// One that is read now.
+    pub(crate) fn new<E: Env>(shard: &Shard<E>, peer: &'a Peer, frame: &Frame<'a>, header: &'a Header) -> Self {
+        let (number, read_at) = (route_table::number(header.code), shard.metrics.read_at());
+        Self { peer, header, encoding: frame.encoding, body: frame.body, number, read_at }
+    }
+
     pub(crate) fn ticket(&self) -> Ticket {
         Ticket {
             connection: self.peer.id,

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use protocol::code::{RequestCode, ResponseCode};
 
 use crate::env::Env;
-use crate::processor::{group_admin, heartbeat, lock, offset, pull, runtime_info, send, send_back, topic_admin, view};
+use crate::processor::{
+    group_admin, ha_status, heartbeat, lock, offset, pull, runtime_info, send, send_back, topic_admin, view,
+};
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
 use crate::shard::Shard;
@@ -14,7 +16,26 @@ type Handler<E> = fn(&Rc<Shard<E>>, &Request<'_>) -> Result<(), Halt>;
 
 struct Route<E: Env> {
     code: RequestCode,
+    /// Which replica of a replicated shard answers it.
+    answered_by: AnsweredBy,
     run: Handler<E>,
+}
+
+/// Which replica of a replicated shard answers a request.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum AnsweredBy {
+    /// The one that leads: it changes something, or what it answers has to be the newest.
+    Leader,
+    /// Each, from what it knows to be committed.
+    Any,
+}
+
+const fn leader<E: Env>(code: RequestCode, run: Handler<E>) -> Route<E> {
+    Route { code, answered_by: AnsweredBy::Leader, run }
+}
+
+const fn any<E: Env>(code: RequestCode, run: Handler<E>) -> Route<E> {
+    Route { code, answered_by: AnsweredBy::Any, run }
 }
 
 /// The rows as a type, so that they can name the world they run in.
@@ -22,40 +43,41 @@ struct Routes<E: Env>(std::marker::PhantomData<E>);
 
 impl<E: Env> Routes<E> {
     const ALL: &'static [Route<E>] = &[
-        Route { code: RequestCode::SEND_MESSAGE, run: send::run },
-        Route { code: RequestCode::PULL_MESSAGE, run: pull::run },
-        Route { code: RequestCode::QUERY_CONSUMER_OFFSET, run: offset::query },
-        Route { code: RequestCode::UPDATE_CONSUMER_OFFSET, run: offset::update },
-        Route { code: RequestCode::UPDATE_AND_CREATE_TOPIC, run: topic_admin::update },
-        Route { code: RequestCode::GET_ALL_TOPIC_CONFIG, run: topic_admin::get_all },
-        Route { code: RequestCode::GET_BROKER_CONFIG, run: runtime_info::config },
-        Route { code: RequestCode::GET_BROKER_RUNTIME_INFO, run: runtime_info::run },
-        Route { code: RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, run: offset::search },
-        Route { code: RequestCode::GET_MAX_OFFSET, run: offset::max },
-        Route { code: RequestCode::GET_MIN_OFFSET, run: offset::min },
-        Route { code: RequestCode::GET_EARLIEST_MSG_STORETIME, run: offset::earliest_store_time },
-        Route { code: RequestCode::VIEW_MESSAGE_BY_ID, run: view::run },
-        Route { code: RequestCode::HEART_BEAT, run: heartbeat::run },
-        Route { code: RequestCode::UNREGISTER_CLIENT, run: heartbeat::unregister },
-        Route { code: RequestCode::CONSUMER_SEND_MSG_BACK, run: send_back::run },
-        Route { code: RequestCode::GET_CONSUMER_LIST_BY_GROUP, run: heartbeat::consumer_ids },
-        Route { code: RequestCode::LOCK_BATCH_MQ, run: lock::lock },
-        Route { code: RequestCode::UNLOCK_BATCH_MQ, run: lock::unlock },
-        Route { code: RequestCode::CHECK_CLIENT_CONFIG, run: heartbeat::check_client_config },
-        Route { code: RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, run: group_admin::update },
-        Route { code: RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG, run: group_admin::get_all },
-        Route { code: RequestCode::GET_TOPIC_STATS_INFO, run: topic_admin::stats },
-        Route { code: RequestCode::GET_CONSUMER_CONNECTION_LIST, run: group_admin::consumer_connections },
-        Route { code: RequestCode::GET_PRODUCER_CONNECTION_LIST, run: group_admin::producer_connections },
-        Route { code: RequestCode::DELETE_SUBSCRIPTIONGROUP, run: group_admin::delete },
-        Route { code: RequestCode::DELETE_TOPIC_IN_BROKER, run: topic_admin::delete },
-        Route { code: RequestCode::QUERY_TOPIC_CONSUME_BY_WHO, run: group_admin::groups_of_topic },
-        Route { code: RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER, run: topic_admin::system_topics },
-        Route { code: RequestCode::SEND_MESSAGE_V2, run: send::run },
-        Route { code: RequestCode::SEND_BATCH_MESSAGE, run: send::run },
-        Route { code: RequestCode::GET_TOPIC_CONFIG, run: topic_admin::get },
-        Route { code: RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG, run: group_admin::get },
-        Route { code: RequestCode::LITE_PULL_MESSAGE, run: pull::run },
+        leader(RequestCode::SEND_MESSAGE, send::run),
+        any(RequestCode::PULL_MESSAGE, pull::run),
+        leader(RequestCode::QUERY_CONSUMER_OFFSET, offset::query),
+        leader(RequestCode::UPDATE_CONSUMER_OFFSET, offset::update),
+        leader(RequestCode::UPDATE_AND_CREATE_TOPIC, topic_admin::update),
+        any(RequestCode::GET_ALL_TOPIC_CONFIG, topic_admin::get_all),
+        any(RequestCode::GET_BROKER_CONFIG, runtime_info::config),
+        any(RequestCode::GET_BROKER_RUNTIME_INFO, runtime_info::run),
+        any(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, offset::search),
+        any(RequestCode::GET_MAX_OFFSET, offset::max),
+        any(RequestCode::GET_MIN_OFFSET, offset::min),
+        any(RequestCode::GET_EARLIEST_MSG_STORETIME, offset::earliest_store_time),
+        any(RequestCode::VIEW_MESSAGE_BY_ID, view::run),
+        any(RequestCode::HEART_BEAT, heartbeat::run),
+        any(RequestCode::UNREGISTER_CLIENT, heartbeat::unregister),
+        leader(RequestCode::CONSUMER_SEND_MSG_BACK, send_back::run),
+        any(RequestCode::GET_CONSUMER_LIST_BY_GROUP, heartbeat::consumer_ids),
+        leader(RequestCode::LOCK_BATCH_MQ, lock::lock),
+        leader(RequestCode::UNLOCK_BATCH_MQ, lock::unlock),
+        any(RequestCode::CHECK_CLIENT_CONFIG, heartbeat::check_client_config),
+        leader(RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, group_admin::update),
+        any(RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG, group_admin::get_all),
+        any(RequestCode::GET_TOPIC_STATS_INFO, topic_admin::stats),
+        any(RequestCode::GET_CONSUMER_CONNECTION_LIST, group_admin::consumer_connections),
+        any(RequestCode::GET_PRODUCER_CONNECTION_LIST, group_admin::producer_connections),
+        leader(RequestCode::DELETE_SUBSCRIPTIONGROUP, group_admin::delete),
+        leader(RequestCode::DELETE_TOPIC_IN_BROKER, topic_admin::delete),
+        any(RequestCode::QUERY_TOPIC_CONSUME_BY_WHO, group_admin::groups_of_topic),
+        any(RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER, topic_admin::system_topics),
+        leader(RequestCode::SEND_MESSAGE_V2, send::run),
+        leader(RequestCode::SEND_BATCH_MESSAGE, send::run),
+        any(RequestCode::GET_TOPIC_CONFIG, topic_admin::get),
+        any(RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG, group_admin::get),
+        any(RequestCode::LITE_PULL_MESSAGE, pull::run),
+        any(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
     ];
 
     const ASCENDING: () = {
@@ -88,6 +110,11 @@ pub(crate) fn number(code: i32) -> u16 {
 /// The code of a row.
 pub(crate) fn code_of(number: u16) -> Option<RequestCode> {
     Routes::<RealEnv>::ALL.get(usize::from(number)).map(|route| route.code)
+}
+
+/// Which replica answers the requests of a row. Codes without a row are refused by each.
+pub(crate) fn answered_by(number: u16) -> AnsweredBy {
+    Routes::<RealEnv>::ALL.get(usize::from(number)).map_or(AnsweredBy::Any, |route| route.answered_by)
 }
 
 /// Runs the processor of a request.

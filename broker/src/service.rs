@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use protocol::frame::Frame;
-use runtime::{Flow, Peer, Service};
+use runtime::{DialError, Flow, Peer, Service};
 
 use crate::env::Env;
 use crate::shard::Shard;
@@ -29,16 +29,27 @@ impl<E: Env> Service for ShardService<E> {
         self.0.metrics.sweep_sent(stalled, || self.0.env.instant());
     }
 
-    fn connected(&self, _: &Peer) {
+    fn connected(&self, peer: &Peer) {
+        if peer.origin.is_replica() {
+            return;
+        }
         let connections = &self.0.metrics.connections;
         connections.set(connections.get() + 1);
     }
 
     fn frame(&self, peer: &Peer, frame: &Frame<'_>) -> Flow {
-        self.0.handle(peer, frame)
+        if peer.origin.is_replica() { self.0.replica_frame(peer, frame) } else { self.0.handle(peer, frame) }
+    }
+
+    fn dialed(&self, ticket: u64, dialed: Result<&Peer, DialError>) {
+        self.0.replica_dialed(ticket, dialed);
     }
 
     fn closed(&self, peer: &Peer) {
+        if peer.origin.is_replica() {
+            self.0.replica_closed(peer.id);
+            return;
+        }
         let connections = &self.0.metrics.connections;
         connections.set(connections.get() - 1);
         self.0.forget(peer);

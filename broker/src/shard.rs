@@ -3,7 +3,7 @@
 //! A sweep hands requests to [`Shard::handle`]; what they append joins one log entry. [`Shard::sweep_end`] seals it,
 //! acknowledges what may be acknowledged and wakes the task that writes. Nothing here is shared with another thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ use crate::processor::pull::{self, PullJob};
 use crate::queue_locks::QueueLocks;
 use crate::registration::RegistrationSender;
 use crate::replay;
+use crate::replication::{Answerer, Replica};
 use crate::request::{Halt, Request, Ticket};
 use crate::route_table;
 use crate::send_properties::BrokerProperties;
@@ -88,6 +89,8 @@ pub struct Shard<E: Env> {
     topics_changed: Cell<bool>,
     registration_due_ms: Cell<i64>,
     pub(crate) committer: Committer,
+    /// Its part in a group of replicas; never set for a shard that stands alone.
+    pub(crate) replica: OnceCell<Replica>,
 }
 
 /// Buffers that requests use one after the other.
@@ -157,6 +160,7 @@ impl<E: Env> Shard<E> {
             topics_changed: Cell::new(true),
             registration_due_ms: Cell::new(0),
             committer: Committer::default(),
+            replica: OnceCell::new(),
         }
     }
 
@@ -176,9 +180,13 @@ impl<E: Env> Shard<E> {
             // An answer to a request of ours; those sent so far are one-way.
             return Flow::Continue;
         }
-        let (number, read_at) = (route_table::number(header.code), self.metrics.read_at());
-        let request = Request { peer, header, encoding: frame.encoding, body: frame.body, number, read_at };
-        match route_table::run(self, &request) {
+        let request = Request::new(self, peer, frame, header);
+        let ran = match self.answerer(&request) {
+            Ok(Answerer::Own) => route_table::run(self, &request),
+            Ok(Answerer::Leader(node)) => self.forward(node, &request, frame),
+            Err(halt) => Err(halt),
+        };
+        match ran {
             Ok(()) => {
                 if header.is_oneway() {
                     request.ticket().answered(self, ResponseCode::SUCCESS);
@@ -199,9 +207,19 @@ impl<E: Env> Shard<E> {
 
     /// The group-commit point: everything appended since the last one becomes an entry, and its answers a batch.
     pub fn sweep_end(self: &Rc<Self>) {
-        self.log_changes();
+        if let Some(replica) = self.replica.get() {
+            self.offer_held(replica);
+        }
+        if self.may_change() {
+            self.log_changes();
+        }
+        if self.replica.get().is_some_and(Replica::leads) {
+            // Another one may lead the next moment, and has to know them.
+            self.log_offsets();
+        }
         let end = self.store.log().seal();
         self.commit.borrow_mut().seal(end.position);
+        self.replicate();
         self.confirm();
         self.wake_committer();
         self.register_changes();
@@ -209,11 +227,17 @@ impl<E: Env> Shard<E> {
             let shard = self.clone();
             self.env.spawn_background(async move { shard.prepare_next_segment().await });
         }
+        if let Some(replica) = self.replica.get() {
+            self.send_answers(replica);
+        }
     }
 
     /// Fails with [`Halt::Stall`] unless all changes so far are in the log and it takes another one now: asked before a
     /// table is changed, so that the change is never answered, nor built upon, without its record.
     pub(crate) fn admit_change(&self) -> Result<(), Halt> {
+        if !self.may_change() {
+            return Err(self.not_leading());
+        }
         if let Ok(mut scratch) = self.scratch.try_borrow_mut()
             && !self.append_changes(&mut scratch)
         {
@@ -249,9 +273,19 @@ impl<E: Env> Shard<E> {
         self.append_records(&mut scratch)
     }
 
+    /// Whether tables hold changes that the log does not. They are lost with this call.
+    pub(crate) fn has_unlogged_changes(&self) -> bool {
+        let mut scratch = self.scratch.borrow_mut();
+        self.tables.borrow_mut().take_records(&mut scratch.records);
+        !scratch.records.is_empty()
+    }
+
     /// What the log does not take now stays for the next call.
     fn append_records(&self, scratch: &mut Scratch) -> bool {
         let Scratch { records, control, .. } = scratch;
+        if !self.takes_appends() {
+            return records.is_empty();
+        }
         let mut appended = 0;
         for record in records.iter() {
             control.clear();
@@ -279,12 +313,45 @@ impl<E: Env> Shard<E> {
         control: &[u8],
     ) -> Result<Appended, AppendError> {
         assert!(queue_id >= 0, "queue ids are checked before");
+        if !self.takes_appends() {
+            return Err(AppendError::Failed { cause: "this replica does not lead its group".to_owned() });
+        }
         let queue = self.store.queues().borrow_mut().find_or_add(topic, queue_id as u32);
         let bytes: usize = records.iter().map(|record| record.body.len()).sum();
         let appended = self.store.append(queue, records, tags_code, control)?;
         self.statistics.borrow_mut().put(records.len() as u64, bytes as u64);
         self.metrics.stored(queue, topic, records.len() as u64, appended.end - appended.physical_offset);
         Ok(appended)
+    }
+
+    /// Whether this shard takes changes: it stands alone, or leads its group.
+    pub(crate) fn may_change(&self) -> bool {
+        self.replica.get().is_none_or(Replica::leads)
+    }
+
+    /// Appends a control record by itself; see [`MessageStore::append_control`].
+    pub(crate) fn append_control(&self, record: &[u8]) -> Result<(), AppendError> {
+        if !self.takes_appends() {
+            return Err(AppendError::Failed { cause: "this replica does not lead its group".to_owned() });
+        }
+        self.store.append_control(record)
+    }
+
+    fn takes_appends(&self) -> bool {
+        self.replica.get().is_none_or(Replica::takes_appends)
+    }
+
+    /// Answers what shows the tables. What they hold may be in doubt yet where a majority has to agree.
+    pub(crate) fn answer_settled(&self, ticket: Ticket, fields: impl FnOnce(&mut CommandEncoder<'_>)) {
+        if self.replica.get().is_none() {
+            return ticket.answer(self, ResponseCode::SUCCESS, None, fields);
+        }
+        self.answer_when_safe(ticket, |buffer| {
+            let mut encoder =
+                CommandEncoder::response(buffer, ticket.encoding, ResponseCode::SUCCESS.0, ticket.opaque, None);
+            fields(&mut encoder);
+            encoder.finish();
+        });
     }
 
     /// Answers a request once everything appended so far is as safe as the flush mode promises.
@@ -362,7 +429,7 @@ impl<E: Env> Shard<E> {
     }
 
     /// See [`storage::commit_log::CommitLog::prewrite_piece`].
-    pub(crate) async fn prewrite_first_segment(self: Rc<Self>) {
+    pub async fn prewrite_first_segment(self: Rc<Self>) {
         loop {
             let written = self.store.log().prewrite_piece(PENDING_BYTES_MAX).await;
             self.resume_stalled();
@@ -396,16 +463,28 @@ impl<E: Env> Shard<E> {
         made
     }
 
+    /// Waits for a checkpoint that is being made.
+    pub(crate) async fn until_no_checkpoint(&self) {
+        while self.is_checkpointing.get() {
+            self.env.sleep(CHECKPOINT_WAIT).await;
+        }
+    }
+
     async fn make_checkpoint(self: &Rc<Self>) -> bool {
-        if !self.log_changes() || !self.log_offsets() {
+        if self.may_change() && (!self.log_changes() || !self.log_offsets()) {
             // The tables are ahead of the log: a checkpoint of them would be replayed over twice.
             return false;
         }
         self.sweep_end();
+        let Some(at) = self.reflected() else { return false };
         let state = replay::encode_snapshot(&self.tables.borrow().snapshot());
+        let begun = self.store.begin_checkpoint(at, state);
+        if !self.until_committed(at.position).await {
+            return false;
+        }
         let shard = &self.identity.broker_name;
         // What its flush made safe is answered before the queues' files are written.
-        let made = self.store.checkpoint(state, || self.confirm_and_resume()).await;
+        let made = self.store.finish_checkpoint(begun, || self.confirm_and_resume()).await;
         match &made {
             Ok(()) => tracing::debug!(position = self.store.checkpoint_position(), shard, "checkpoint"),
             Err(error) => tracing::error!(%error, shard, "no checkpoint could be made; the next start takes longer"),
@@ -445,6 +524,11 @@ impl<E: Env> Shard<E> {
         crate::processor::heartbeat::connection_closed(self, peer.id);
     }
 
+    /// Topics are other than name servers were told.
+    pub(crate) fn note_topics_changed(&self) {
+        self.topics_changed.set(true);
+    }
+
     /// Registers changed topics: a few changes at once, many that follow closely together.
     pub(crate) fn register_changes(&self) {
         let now_ms = self.env.now_ms();
@@ -460,7 +544,7 @@ impl<E: Env> Shard<E> {
     /// Hands the topics of this shard to the control thread, which tells the name servers.
     fn register(&self) {
         let table = self.tables.borrow().topics.registered_table(self.config.identity.permission);
-        self.registration.topics_changed(table, self.config.registration.compressed);
+        self.registration.topics_changed(table);
     }
 
     /// Whether an answer waits for the log.
@@ -473,6 +557,13 @@ impl<E: Env> Shard<E> {
         match message {
             // Whoever asked may have given up meanwhile.
             ShardMessage::Report(answer) => _ = answer.send(Box::new(ShardReport::of(self))),
+            ShardMessage::HandOver(answer) => {
+                let shard = self.clone();
+                self.env.spawn(async move {
+                    shard.make_way().await;
+                    let _ = answer.send(());
+                });
+            }
             ShardMessage::Groups(answer) => {
                 let shard = self.clone();
                 self.env.spawn_background(async move {
@@ -483,6 +574,10 @@ impl<E: Env> Shard<E> {
             }
             ShardMessage::TopicCreated(config) => {
                 let now_ms = self.env.now_ms();
+                if !self.may_change() {
+                    // Whoever leads has a sibling of its own that tells it.
+                    return;
+                }
                 if let Err(error) = self.tables.borrow_mut().topics.create_like(&config, now_ms) {
                     tracing::warn!(%error, shard = self.identity.broker_name, "a topic of a sibling shard was not created here");
                 }

@@ -13,6 +13,8 @@ pub enum ShardMessage {
     TopicCreated(TopicConfig),
     /// The control thread wants to know what was counted; answered in the same turn.
     Report(oneshot::Sender<Box<ShardReport>>),
+    /// The process is to end: whoever leads hands its lead over, and answers when no client needs it any more.
+    HandOver(oneshot::Sender<()>),
     /// It wants to know about groups; answered by a background task, or not at all while another one gathers.
     Groups(oneshot::Sender<GroupReport>),
 }

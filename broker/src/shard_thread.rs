@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use runtime::{Mailbox, MailboxSender, Outbox, ServeOptions, serve};
+use runtime::{Mailbox, MailboxSender, Outbox, REPLICA_IDLE_TIMEOUT, ServeOptions, serve};
 use storage::StorageError;
 use storage::commit_log::{FlushMode, LogId, LogOptions};
 use storage::file::LogWrites;
@@ -24,11 +24,10 @@ use crate::preflight::{Capabilities, FileIo};
 use crate::real_env::RealEnv;
 use crate::registration::RegistrationSender;
 use crate::replay::TableReplay;
+use crate::replication::{ReplicaOptions, open_replica};
 use crate::service::ShardService;
 use crate::shard::{Shard, ShardParts};
 use crate::shard_message::ShardMessage;
-use crate::subscription_group_table::GroupOptions;
-use crate::topic_table::TopicOptions;
 
 /// What a shard's thread tells the control thread.
 #[derive(Debug)]
@@ -45,8 +44,12 @@ pub(crate) struct ShardStart {
     pub(crate) identity: ShardIdentity,
     pub(crate) folder: PathBuf,
     pub(crate) log_id: LogId,
+    /// Names its ring. Replicas have one log id, and may be on one machine.
+    pub(crate) ring_id: LogId,
     pub(crate) capabilities: Capabilities,
     pub(crate) listeners: Vec<TcpListener>,
+    /// Where other replicas come in.
+    pub(crate) replica_listeners: Vec<TcpListener>,
     pub(crate) mailbox: Mailbox<ShardMessage>,
     pub(crate) siblings: Vec<MailboxSender<ShardMessage>>,
     pub(crate) registration: RegistrationSender,
@@ -85,13 +88,28 @@ async fn live(start: ShardStart) -> Result<(), String> {
     let began = Instant::now();
     let name = start.identity.broker_name.clone();
     let env = RealEnv::new(start.seed);
-    let (store, replay) = open_store(&start, &env).await.map_err(|error| format!("shard {name}: {error}"))?;
-    let tables = replay.into_tables(env.now_ms());
+    let failed = |error: StorageError| format!("shard {name}: {error}");
+    let Opened { store, replay, recovery, found_ring } = open_store(&start, &env).await.map_err(failed)?;
+    let replica = match replica_options(&start, found_ring, &env) {
+        Some(options) => {
+            Some(open_replica(&store, &recovery, options, &start.config, &start.identity).await.map_err(failed)?)
+        }
+        None => None,
+    };
+    // What was confirmed before is judged by the ring that was found; only then there may be another one.
+    store.log().replace_ring(new_ring(&start, store.log().options().flush));
+    let tables = match replica {
+        // The system's topics come with the log.
+        Some(_) => replay.into_replayed_tables(),
+        None => replay.into_tables(env.now_ms()),
+    };
     let outbox = Outbox::default();
     let options = ServeOptions {
         listeners: start.listeners,
         idle_timeout: start.config.network.idle_timeout,
         connections_max: start.capabilities.connections_max as usize,
+        replica_listeners: start.replica_listeners,
+        replica_idle_timeout: REPLICA_IDLE_TIMEOUT,
     };
     let shard = Rc::new(Shard::new(ShardParts {
         env,
@@ -103,6 +121,11 @@ async fn live(start: ShardStart) -> Result<(), String> {
         siblings: start.siblings,
         registration: start.registration,
     }));
+    if let Some(replica) = replica {
+        tracing::warn!(shard = name, "enableDLegerCommitLog=true: groups of replicas are on trial in this version");
+        shard.join_group(replica);
+        runtime::time::spawn(shard.clone().run_replica());
+    }
     runtime::time::spawn(shard.clone().run_committer());
     runtime::time::spawn(maintenance::run(shard.clone()));
     runtime::time::spawn_background(maintenance::run_background(shard.clone()));
@@ -113,16 +136,39 @@ async fn live(start: ShardStart) -> Result<(), String> {
     let _ = start.events.send((shard.identity.index, ShardEvent::Ready));
     let service = Rc::new(ShardService(shard.clone()));
     let served = serve(service, outbox, options, start.mailbox).await;
-    shard.checkpoint().await;
-    if shard.store.log().waiting_bytes() == 0 && shard.store.log().failure().is_none() {
-        shard.store.log().replace_ring(None);
+    if shard.leave_in_order().await {
         // What it held is in the log; a file that stays is taken for nothing new at the next start.
-        let _ = ShmRing::remove(&shard.config.store.ring_dir, start.log_id);
+        let _ = ShmRing::remove(&shard.config.store.ring_dir, start.ring_id);
     }
     served.map_err(|error| format!("shard {name}: its sockets failed: {error}"))
 }
 
-async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<(MessageStore<DmaDisk>, TableReplay), StorageError> {
+/// A store, and what was found when it was opened.
+struct Opened {
+    store: MessageStore<DmaDisk>,
+    replay: TableReplay,
+    recovery: StoreRecovery,
+    found_ring: bool,
+}
+
+/// What this shard's replica is to be; `None` for one that stands alone.
+fn replica_options(start: &ShardStart, found_ring: bool, env: &RealEnv) -> Option<ReplicaOptions> {
+    let raft = start.config.replication.raft()?;
+    let index = start.identity.index;
+    let members = raft.members.iter().filter_map(|member| Some((member.id.raft_id(), member.socket_address(index)?)));
+    let life = (u64::from(env.random_below(u32::MAX)) << 32) | u64::from(env.random_below(u32::MAX)) | 1;
+    Some(ReplicaOptions {
+        node: raft.own_id.raft_id(),
+        members: members.collect(),
+        group: raft.group.clone(),
+        timing: raft.timing,
+        found_ring,
+        seed: start.seed,
+        life,
+    })
+}
+
+async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<Opened, StorageError> {
     let config = &start.config;
     let (flush, log_writes) = match config.store.flush {
         FlushDiskType::Async => (FlushMode::Async, LogWrites::Seen),
@@ -138,47 +184,33 @@ async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<(MessageStore<D
         segment_bytes: u64::from(config.store.segment_bytes),
         flush,
         cache_bytes: config.store.log_cache_bytes as usize,
+        is_replicated: config.replication.raft().is_some(),
     };
-    let groups = GroupOptions { auto_create: config.topics.auto_create_group };
-    let levels = config.topics.delay_levels.clone();
-    let replay = TableReplay::new(topic_options(config, &start.identity), groups, levels, env.now_ms());
+    let replay = TableReplay::for_shard(config, &start.identity, env.now_ms());
     start.recovery.measure(&start.folder);
     let mut replay = replay.shown_in(start.recovery.clone());
     let left = left_ring(start);
-    let has_ring = left.is_some();
+    let found_ring = left.is_some();
     let (store, recovery) = MessageStore::open(disk, start.log_id, options, left, &mut replay).await?;
     say_what_was_found(&start.identity.broker_name, &recovery);
     // A process that ends in order makes a checkpoint of all it had, so something to read behind one means that it did not.
-    let was_killed = recovery.log.entries > 0;
-    if was_killed && !has_ring && flush == FlushMode::Async && config.store.ring_bytes > 0 {
+    // Of a replica, what lies behind one may merely not be committed; it says itself what it may have forgotten.
+    let was_killed = recovery.log.entries > 0 && config.replication.raft().is_none();
+    if was_killed && !found_ring && flush == FlushMode::Async && config.store.ring_bytes > 0 {
         let shard = &start.identity.broker_name;
         tracing::warn!(
             shard,
             "the process before did not end in order and left no ring: what it acknowledged and had not written is lost"
         );
     }
-    store.log().replace_ring(new_ring(start, flush));
-    Ok((store, replay))
-}
-
-fn topic_options(config: &BrokerConfig, identity: &ShardIdentity) -> TopicOptions {
-    TopicOptions {
-        cluster_name: config.identity.cluster_name.clone(),
-        broker_name: identity.broker_name.clone(),
-        auto_create: config.topics.auto_create,
-        default_queue_nums: config.topics.default_queues as i32,
-        cluster_topic: config.topics.cluster_topic,
-        broker_topic: config.topics.broker_topic,
-        trace_topic: config.topics.trace_topic.then(|| config.topics.trace_topic_name.clone()),
-        delay_level_max: config.topics.delay_levels.level_max(),
-    }
+    Ok(Opened { store, replay, recovery, found_ring })
 }
 
 /// What an earlier process acknowledged and may not have written. Looked for in every flush mode: the mode may have
 /// been changed since.
 fn left_ring(start: &ShardStart) -> Option<Box<dyn Ring>> {
     let folder = &start.config.store.ring_dir;
-    match ShmRing::open_left(folder, start.log_id) {
+    match ShmRing::open_left(folder, start.ring_id) {
         Ok(Some(ring)) => {
             tracing::info!(shard = start.identity.broker_name, ring = %ring.path().display(), "found the ring of an earlier process");
             Some(Box::new(ring))
@@ -194,13 +226,13 @@ fn left_ring(start: &ShardStart) -> Option<Box<dyn Ring>> {
 fn new_ring(start: &ShardStart, flush: FlushMode) -> Option<Box<dyn Ring>> {
     let (store, shard) = (&start.config.store, &start.identity.broker_name);
     if flush == FlushMode::Sync || store.ring_bytes == 0 || !start.capabilities.shared_ring {
-        let _ = ShmRing::remove(&store.ring_dir, start.log_id);
+        let _ = ShmRing::remove(&store.ring_dir, start.ring_id);
         if flush == FlushMode::Async {
             tracing::info!(shard, "no ring in shared memory: acknowledgements wait for the direct write");
         }
         return None;
     }
-    match ShmRing::create(&store.ring_dir, start.log_id, store.ring_bytes as usize) {
+    match ShmRing::create(&store.ring_dir, start.ring_id, store.ring_bytes as usize) {
         Ok(ring) => {
             tracing::info!(shard, ring = %ring.path().display(), bytes = store.ring_bytes, "acknowledging from the ring");
             Some(Box::new(ring))

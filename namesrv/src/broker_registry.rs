@@ -100,7 +100,8 @@ impl BrokerRegistry {
     /// longer lists is dropped.
     ///
     /// A registration for an id whose holder has a larger state version is out of date (its sender lost an election
-    /// it does not know of): nothing is noted, and the answer is empty, as in the reference.
+    /// it does not know of): nothing is noted, what was noted of its sender goes, and the answer is a success that says
+    /// nothing, as in the reference.
     ///
     /// # Errors
     /// See [`RegisterError`]; nothing is noted then.

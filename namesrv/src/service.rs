@@ -10,7 +10,9 @@ use observe::RpcLatency;
 use protocol::frame::Frame;
 use runtime::listener::listen;
 use runtime::shard::{ShardCpus, ShardHandle, spawn_shard};
-use runtime::{CloseReason, ConnectionId, Flow, Mailbox, MailboxSender, Outbox, Peer, ServeOptions, Service};
+use runtime::{
+    CloseReason, ConnectionId, Flow, Mailbox, MailboxSender, Outbox, Peer, REPLICA_IDLE_TIMEOUT, ServeOptions, Service,
+};
 
 use crate::Connection;
 use crate::config::Config;
@@ -89,6 +91,8 @@ async fn serve(
         listeners: vec![listener],
         idle_timeout: server.config().idle_max,
         connections_max: CONNECTIONS_MAX,
+        replica_listeners: Vec::new(),
+        replica_idle_timeout: REPLICA_IDLE_TIMEOUT,
     };
     let outbox = Outbox::default();
     let latency = RefCell::new(RpcLatency::new(route_table::NUMBERS, clock));

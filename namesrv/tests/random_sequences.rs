@@ -5,8 +5,9 @@ mod exchange;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use exchange::{Exchange, json_frame, table_body};
+use exchange::{Exchange, json_frame, table_body, table_body_of_term};
 use namesrv::Connection;
+use namesrv::broker_liveness::BrokerIdentity;
 use proptest::prelude::*;
 use protocol::frame::decode_frame;
 
@@ -29,13 +30,19 @@ enum Step {
 #[derive(Debug, Clone)]
 struct Register {
     connection: u64,
+    state_version: i64,
     acting_master: Option<bool>,
     silence_seconds: Option<u64>,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let more = (0..4u64, any::<Option<bool>>(), proptest::option::of(0..60u64)).prop_map(
-        |(connection, acting_master, silence_seconds)| Register { connection, acting_master, silence_seconds },
+    let more = (0..4u64, 0..3i64, any::<Option<bool>>(), proptest::option::of(0..60u64)).prop_map(
+        |(connection, state_version, acting_master, silence_seconds)| Register {
+            connection,
+            state_version,
+            acting_master,
+            silence_seconds,
+        },
     );
     let register = (0..2usize, 0..3usize, 0..3i64, 0..4usize, 0..=4usize, 0..3i64, more).prop_map(
         |(cluster, name, id, address, topics, version, more)| Step::Register {
@@ -61,10 +68,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Who has an id of a group, and the state version that it is alive with in `cluster`.
+fn holder(exchange: &Exchange, cluster: &str, name: &str, id: i64) -> Option<(String, Option<i64>)> {
+    let registry = exchange.server.registry();
+    let address = registry.routes().group(name)?.addresses.get(&id)?;
+    let alive = registry.liveness().get(&BrokerIdentity::new(cluster, address));
+    Some((address.clone(), alive.map(|broker| broker.data_version.state_version)))
+}
+
 fn run(exchange: &mut Exchange, step: &Step) {
     match step {
         Step::Register { cluster, name, id, address, topics, version, more } => {
             exchange.connection = Connection(more.connection);
+            let id_number = *id;
             let (id, silence) = (id.to_string(), more.silence_seconds.map(|seconds| (seconds * 1000).to_string()));
             let mut fields = vec![
                 ("clusterName", CLUSTERS[*cluster]),
@@ -74,8 +90,19 @@ fn run(exchange: &mut Exchange, step: &Step) {
             ];
             fields.extend(more.acting_master.map(|on| ("enableActingMaster", if on { "true" } else { "false" })));
             fields.extend(silence.as_deref().map(|silence| ("heartbeatTimeoutMillis", silence)));
+            let body = table_body_of_term(&TOPICS[..*topics], more.state_version, *version);
+            let (cluster, name, address) = (CLUSTERS[*cluster], NAMES[*name], ADDRESSES[*address]);
+            let before = holder(exchange, cluster, name, id_number);
             // A refused registration must leave as sound a state as any.
-            exchange.ask(103, &fields, table_body(&TOPICS[..*topics], *version).as_bytes());
+            let is_taken = exchange.ask(103, &fields, body.as_bytes()).code == 0;
+            let after = holder(exchange, cluster, name, id_number).map(|(address, _)| address);
+            match before {
+                Some((holder, newer)) if holder != address && newer > Some(more.state_version) => {
+                    assert_eq!(after, Some(holder), "a newer broker keeps its id");
+                }
+                _ if is_taken => assert_eq!(after.as_deref(), Some(address)),
+                _ => {}
+            }
         }
         Step::Unregister { cluster, name, address } => {
             let fields = [

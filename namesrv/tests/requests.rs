@@ -221,6 +221,38 @@ fn a_closed_connection_ends_the_brokers_that_registered_over_it() {
 }
 
 #[test]
+fn a_slave_is_told_where_its_master_is_and_a_leader_of_an_older_term_nothing() {
+    let mut exchange = Exchange::new();
+    exchange.register_replica("a:1", 0, 5);
+    exchange.connection = Connection(2);
+    let told = exchange.register_replica("b:1", 2, 5);
+    assert_eq!((told.get("masterAddr"), told.get("haServerAddr")), (Some("a:1"), Some("a:11")));
+    let elected = exchange.register_replica("b:1", 0, 6);
+    assert_eq!((elected.code, elected.fields.len()), (0, 0));
+    exchange.connection = Connection(1);
+    let stale = exchange.register_replica("a:1", 0, 5);
+    assert_eq!((stale.code, stale.fields.len(), stale.remark.as_deref()), (0, 0, None));
+    assert!(exchange.route("T").unwrap().contains(r#""brokerAddrs":{"0":"b:1"}"#));
+    let told = exchange.register_replica("a:1", 1, 6);
+    assert_eq!((told.get("masterAddr"), told.get("haServerAddr")), (Some("b:1"), Some("b:11")));
+    assert!(exchange.route("T").unwrap().contains(r#""brokerAddrs":{"0":"b:1","1":"a:1"}"#));
+}
+
+#[test]
+fn followers_of_a_lost_leader_are_in_the_route_under_their_own_ids() {
+    for support_acting_master in [false, true] {
+        let mut exchange = with(|config| config.support_acting_master = support_acting_master);
+        exchange.register_replica("a:1", 0, 5);
+        exchange.connection = Connection(2);
+        exchange.register_replica("b:1", 2, 5);
+        exchange.server.connection_closed(Connection(1));
+        let route = exchange.route("T").unwrap();
+        assert!(route.contains(r#""brokerAddrs":{"2":"b:1"}"#) && route.contains(r#""perm":6"#), "{route}");
+        assert!(route.contains(r#""enableActingMaster":false"#), "{route}");
+    }
+}
+
+#[test]
 fn topics_and_names_are_listed() {
     let mut exchange = one_broker();
     exchange.register("broker-b", "b:1", &["T", "V"], &[("clusterName", "Other")]);

@@ -16,7 +16,6 @@ pub const HEADER_BYTES_MAX: u32 = 0x00FF_FFFF;
 
 const LENGTH_BYTES: usize = 4;
 const WORD_BYTES: usize = 4;
-const LENGTH_MAX: u32 = FRAME_BYTES_MAX - LENGTH_BYTES as u32;
 
 /// How a header is written. An answer in the encoding of its request is readable by every client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,10 +94,21 @@ pub enum FrameError {
 /// # Errors
 /// [`FrameError`]; the limit is checked as soon as the length is there, before its bytes are waited for.
 pub fn decode_frame(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+    decode_frame_up_to(input, FRAME_BYTES_MAX)
+}
+
+/// As [`decode_frame`] for a connection with a limit of its own: `frame_bytes_max` is the longest frame, its first 4 bytes
+/// included.
+///
+/// # Errors
+/// [`FrameError`], as for [`decode_frame`].
+#[inline]
+pub fn decode_frame_up_to(input: &[u8], frame_bytes_max: u32) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
     let Some((length, rest)) = input.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
     let length = u32::from_be_bytes(*length);
-    if length > LENGTH_MAX {
-        return Err(FrameError::TooLong { length, length_max: LENGTH_MAX });
+    let length_max = frame_bytes_max.saturating_sub(LENGTH_BYTES as u32);
+    if length > length_max {
+        return Err(FrameError::TooLong { length, length_max });
     }
     let Some(frame) = rest.get(..length as usize) else { return Ok(None) };
     let (word, payload) = frame.split_first_chunk::<WORD_BYTES>().ok_or(FrameError::TooShort { length })?;
@@ -140,6 +150,17 @@ mod tests {
             let error = FrameError::TooLong { length, length_max: FRAME_BYTES_MAX - 4 };
             assert_eq!(decode_frame(&length.to_be_bytes()), Err(error));
         }
+    }
+
+    #[test]
+    fn a_connection_with_a_limit_of_its_own_takes_frames_up_to_it_and_no_longer() {
+        let bytes = [0, 0, 0, 7, 0, 0, 0, 2, b'h', b'h', b'b'];
+        assert!(decode_frame_up_to(&bytes, 11).unwrap().is_some());
+        let error = FrameError::TooLong { length: 7, length_max: 6 };
+        assert_eq!(decode_frame_up_to(&bytes[..4], 10), Err(error));
+        let over_the_other_limit = (FRAME_BYTES_MAX + 1).to_be_bytes();
+        assert_eq!(decode_frame_up_to(&over_the_other_limit, 2 * FRAME_BYTES_MAX), Ok(None));
+        assert!(decode_frame_up_to(&bytes, 0).is_err());
     }
 
     #[test]

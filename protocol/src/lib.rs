@@ -23,7 +23,7 @@ pub mod topic_name;
 
 pub use code::{RequestCode, ResponseCode};
 pub use command::{CommandEncoder, RemotingCommand, VERSION};
-pub use frame::{FRAME_BYTES_MAX, Frame, FrameError, HeaderEncoding, decode_frame};
+pub use frame::{FRAME_BYTES_MAX, Frame, FrameError, HeaderEncoding, decode_frame, decode_frame_up_to};
 pub use header::{FieldError, Header, HeaderError};
 pub use json_reader::JsonError;
 pub use language::Language;

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::body::fastjson::to_standard;
 use protocol::body::{
-    ClusterInfo, ConsumeStats, ConsumeStatsList, ConsumerConnection, ConsumerOffsetTable, ConsumerStatus,
+    ClusterInfo, ConsumeStats, ConsumeStatsList, ConsumerConnection, ConsumerOffsetTable, ConsumerStatus, HaStatus,
     HeartbeatData, LockBatchRequest, QueueOffsets, RegisterBrokerBody, SubscriptionGroupTable, TopicConfigTable,
     TopicRouteData, TopicStatsTable,
 };
@@ -57,6 +57,7 @@ fn decode_every_body(bytes: &[u8]) {
     let _ = ConsumerOffsetTable::decode(bytes);
     let _ = QueueOffsets::decode(bytes);
     let _ = ConsumerStatus::decode(bytes);
+    let _ = HaStatus::decode(bytes);
 }
 
 fn decode_header(encoding: HeaderEncoding, header: &[u8]) {

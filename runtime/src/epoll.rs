@@ -57,6 +57,11 @@ impl Epoll {
         Ok(epoll::add(&self.set, socket, epoll::EventData::new_u64(token), EventFlags::IN)?)
     }
 
+    /// For a socket that is being connected: it is writable once that is decided.
+    pub(crate) fn add_connecting(&self, socket: impl AsFd, token: u64) -> io::Result<()> {
+        Ok(epoll::add(&self.set, socket, epoll::EventData::new_u64(token), EventFlags::OUT)?)
+    }
+
     pub(crate) fn watch(&self, socket: impl AsFd, token: u64, read: bool, write: bool) -> io::Result<()> {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, read);

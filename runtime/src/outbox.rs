@@ -1,13 +1,15 @@
 //! Bytes on their way to connections. No socket here: the sweep takes them from here and writes them.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::task::Waker;
 
 use crate::connection::ConnectionId;
+use crate::dial::Dial;
 use crate::service::CloseReason;
 
 /// A connection with more than this queued is congested: no more of its requests are taken until it has read.
@@ -51,13 +53,43 @@ struct Queue {
     is_dirty: bool,
 }
 
+impl Queue {
+    fn new(id: ConnectionId) -> Self {
+        Self { id, pieces: VecDeque::new(), sent: 0, bytes: 0, expected: 0, is_dirty: false }
+    }
+}
+
+#[derive(Default)]
+struct Queues {
+    /// By slot.
+    of_sockets: Vec<Option<Queue>>,
+    /// Those that no sweep looks at.
+    detached: BTreeMap<ConnectionId, Queue>,
+}
+
+impl Queues {
+    fn find(&mut self, id: ConnectionId) -> Option<&mut Queue> {
+        match self.of_sockets.get_mut(id.slot()) {
+            Some(queue) => queue.as_mut().filter(|queue| queue.id == id),
+            None => self.detached.get_mut(&id),
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
-    queues: Vec<Option<Queue>>,
+    queues: Queues,
     dirty: Vec<ConnectionId>,
+    /// Detached connections that something was written to.
+    written: Vec<ConnectionId>,
+    /// How many detached connections there were so far.
+    detached: u64,
     closing: Vec<(ConnectionId, CloseReason)>,
     bytes: usize,
     resume_stalled: bool,
+    dials: Vec<Dial>,
+    /// There are `dials`, or the time of one under way is up.
+    look_at_dials: bool,
     waker: Option<Waker>,
     spare: Vec<Vec<u8>>,
 }
@@ -73,7 +105,7 @@ impl Drop for ExpectedBytes {
     fn drop(&mut self) {
         let mut state = self.outbox.0.borrow_mut();
         let state = &mut *state;
-        let Some(queue) = find(&mut state.queues, self.to) else { return };
+        let Some(queue) = state.queues.find(self.to) else { return };
         queue.expected -= self.bytes;
         // The connection may have waited for nothing else.
         state.resume_stalled = true;
@@ -90,7 +122,7 @@ impl Outbox {
     pub fn with_buffer(&self, to: ConnectionId, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut state = self.0.borrow_mut();
         let state = &mut *state;
-        let Some(queue) = find(&mut state.queues, to) else { return false };
+        let Some(queue) = state.queues.find(to) else { return false };
         let grows = matches!(queue.pieces.back(), Some(Piece::Owned(bytes)) if bytes.len() < PIECE_BYTES);
         if !grows {
             queue.pieces.push_back(Piece::Owned(state.spare.pop().unwrap_or_default()));
@@ -101,7 +133,7 @@ impl Outbox {
         let written = bytes.len() - before;
         queue.bytes += written;
         state.bytes += written;
-        mark_dirty(&mut state.dirty, queue);
+        mark_dirty(&mut state.dirty, &mut state.written, queue);
         wake(&mut state.waker);
         true
     }
@@ -110,18 +142,18 @@ impl Outbox {
     pub fn share(&self, to: ConnectionId, owner: Rc<dyn AsRef<[u8]>>, range: Range<usize>) -> bool {
         let mut state = self.0.borrow_mut();
         let state = &mut *state;
-        let Some(queue) = find(&mut state.queues, to) else { return false };
+        let Some(queue) = state.queues.find(to) else { return false };
         queue.bytes += range.len();
         state.bytes += range.len();
         queue.pieces.push_back(Piece::Shared { owner, range });
-        mark_dirty(&mut state.dirty, queue);
+        mark_dirty(&mut state.dirty, &mut state.written, queue);
         wake(&mut state.waker);
         true
     }
 
     /// Bytes that wait for a connection to read them.
     pub fn queued_bytes(&self, to: ConnectionId) -> usize {
-        find(&mut self.0.borrow_mut().queues, to).map_or(0, |queue| queue.bytes)
+        self.0.borrow_mut().queues.find(to).map_or(0, |queue| queue.bytes)
     }
 
     /// Bytes that wait for all connections to read them.
@@ -132,7 +164,7 @@ impl Outbox {
     /// Announces an answer of about `bytes` that is made by and by. Without this, a client could have any number of them
     /// under way before it has read the first.
     pub fn expect(&self, to: ConnectionId, bytes: usize) -> ExpectedBytes {
-        if let Some(queue) = find(&mut self.0.borrow_mut().queues, to) {
+        if let Some(queue) = self.0.borrow_mut().queues.find(to) {
             queue.expected += bytes;
         }
         ExpectedBytes { outbox: self.clone(), to, bytes }
@@ -160,11 +192,61 @@ impl Outbox {
         wake(&mut state.waker);
     }
 
+    /// A connection without a socket. What is written to it is for [`Self::take_detached`], which the service asks at the end of
+    /// every sweep; the sweep comes as it does for other connections. Its owner bounds how many there are.
+    pub fn open_detached(&self) -> ConnectionId {
+        let mut state = self.0.borrow_mut();
+        state.detached += 1;
+        let id = ConnectionId::detached(state.detached);
+        state.queues.detached.insert(id, Queue::new(id));
+        id
+    }
+
+    /// Takes all that was written to detached connections since the last call. With it they are closed.
+    pub fn take_detached(&self) -> Vec<(ConnectionId, Vec<u8>)> {
+        let mut state = self.0.borrow_mut();
+        if state.written.is_empty() {
+            return Vec::new();
+        }
+        let written = std::mem::take(&mut state.written);
+        written.into_iter().filter_map(|id| Some((id, state.remove_detached(id)?.into_bytes()))).collect()
+    }
+
+    /// Closes a detached connection: what was and will be written to it is gone.
+    pub fn close_detached(&self, id: ConnectionId) {
+        self.0.borrow_mut().remove_detached(id);
+    }
+
     /// Offers the kept frames of all stalled connections again.
     pub fn resume_stalled(&self) {
         let mut state = self.0.borrow_mut();
         state.resume_stalled = true;
         wake(&mut state.waker);
+    }
+
+    /// Asks for a connection to the replica at `remote`. What becomes of it is told as
+    /// [`Service::dialed`](crate::Service::dialed) with the same `ticket`, within [`DIAL_TIMEOUT`](crate::DIAL_TIMEOUT) and a
+    /// little, as long as the shard serves. Tickets are the caller's; each call is a connection of its own, also to the same
+    /// address.
+    pub fn dial(&self, remote: SocketAddr, ticket: u64) {
+        let mut state = self.0.borrow_mut();
+        // No limit here: the next sweep takes them all and refuses those over the limit.
+        state.dials.push(Dial { remote, ticket });
+        state.look_at_dials = true;
+        wake(&mut state.waker);
+    }
+
+    /// The time of a dial under way may be up.
+    pub(crate) fn look_at_dials(&self) {
+        let mut state = self.0.borrow_mut();
+        state.look_at_dials = true;
+        wake(&mut state.waker);
+    }
+
+    /// The dials asked for since the last call; `None` if there is nothing to do about any.
+    pub(crate) fn take_dials(&self) -> Option<Vec<Dial>> {
+        let mut state = self.0.borrow_mut();
+        std::mem::take(&mut state.look_at_dials).then(|| std::mem::take(&mut state.dials))
     }
 
     /// Runs the sweep soon although nothing has arrived.
@@ -175,21 +257,19 @@ impl Outbox {
     pub(crate) fn add(&self, id: ConnectionId) {
         let mut state = self.0.borrow_mut();
         let slot = id.slot();
-        if state.queues.len() <= slot {
-            state.queues.resize_with(slot + 1, || None);
+        let queues = &mut state.queues.of_sockets;
+        if queues.len() <= slot {
+            queues.resize_with(slot + 1, || None);
         }
-        assert!(state.queues[slot].is_none());
-        let queue = Queue { id, pieces: VecDeque::new(), sent: 0, bytes: 0, expected: 0, is_dirty: false };
-        state.queues[slot] = Some(queue);
+        assert!(queues[slot].is_none());
+        queues[slot] = Some(Queue::new(id));
     }
 
     pub(crate) fn remove(&self, id: ConnectionId) {
         let mut state = self.0.borrow_mut();
-        let Some(queue) = state.queues.get_mut(id.slot()).and_then(Option::take) else { return };
+        let Some(queue) = state.queues.of_sockets.get_mut(id.slot()).and_then(Option::take) else { return };
         assert_eq!(queue.id, id);
-        let was_full = state.bytes > FULL_BYTES;
-        state.bytes -= queue.bytes;
-        state.resume_stalled |= was_full && state.bytes <= FULL_BYTES;
+        state.take_off(queue.bytes);
     }
 
     /// Whether the sweep has something to do; registers `waker` if not.
@@ -219,7 +299,7 @@ impl Outbox {
         let mut state = self.0.borrow_mut();
         let State { queues, dirty, .. } = &mut *state;
         for id in dirty.drain(..) {
-            if let Some(queue) = find(queues, id) {
+            if let Some(queue) = queues.find(id) {
                 queue.is_dirty = false;
                 into.push(id);
             }
@@ -235,7 +315,7 @@ impl Outbox {
     ) -> Result<bool, E> {
         let mut state = self.0.borrow_mut();
         let state = &mut *state;
-        let Some(queue) = find(&mut state.queues, id) else { return Ok(true) };
+        let Some(queue) = state.queues.find(id) else { return Ok(true) };
         while queue.bytes > 0 {
             let mut slices: [IoSlice<'_>; SLICES_MAX] = [IoSlice::new(&[]); SLICES_MAX];
             let mut offered = 0;
@@ -262,21 +342,47 @@ impl Outbox {
 }
 
 impl State {
+    fn remove_detached(&mut self, id: ConnectionId) -> Option<Queue> {
+        let queue = self.queues.detached.remove(&id)?;
+        self.take_off(queue.bytes);
+        Some(queue)
+    }
+
+    /// So many bytes are no longer queued.
+    fn take_off(&mut self, bytes: usize) {
+        let was_full = self.bytes > FULL_BYTES;
+        self.bytes -= bytes;
+        // Connections without anything queued of their own have no other occasion to go on.
+        self.resume_stalled |= was_full && self.bytes <= FULL_BYTES;
+    }
+
     fn is_over_limit(&mut self, to: ConnectionId, bytes: impl FnOnce(&Queue) -> usize) -> bool {
         let limit = match self.bytes {
             FULL_BYTES.. => 0,
             SHARD_BYTES_MAX.. => CROWDED_CONNECTION_BYTES_MAX,
             _ => CONNECTION_BYTES_MAX,
         };
-        find(&mut self.queues, to).is_some_and(|queue| bytes(queue) > limit)
+        self.queues.find(to).is_some_and(|queue| bytes(queue) > limit)
     }
 
     fn is_due(&self) -> bool {
-        !self.dirty.is_empty() || !self.closing.is_empty() || self.resume_stalled
+        let has_bytes = !self.dirty.is_empty() || !self.written.is_empty();
+        has_bytes || !self.closing.is_empty() || self.resume_stalled || self.look_at_dials
     }
 }
 
 impl Queue {
+    fn into_bytes(mut self) -> Vec<u8> {
+        match self.pieces.pop_front() {
+            Some(Piece::Owned(bytes)) if self.pieces.is_empty() => bytes,
+            first => {
+                let mut bytes = Vec::with_capacity(self.bytes);
+                first.iter().chain(&self.pieces).for_each(|piece| bytes.extend_from_slice(piece.bytes()));
+                bytes
+            }
+        }
+    }
+
     fn advance(&mut self, taken: usize, spare: &mut Vec<Vec<u8>>) {
         self.bytes -= taken;
         self.sent += taken;
@@ -298,13 +404,9 @@ impl Queue {
     }
 }
 
-fn find(queues: &mut [Option<Queue>], id: ConnectionId) -> Option<&mut Queue> {
-    queues.get_mut(id.slot())?.as_mut().filter(|queue| queue.id == id)
-}
-
-fn mark_dirty(dirty: &mut Vec<ConnectionId>, queue: &mut Queue) {
+fn mark_dirty(dirty: &mut Vec<ConnectionId>, written: &mut Vec<ConnectionId>, queue: &mut Queue) {
     if !std::mem::replace(&mut queue.is_dirty, true) {
-        dirty.push(queue.id);
+        if queue.id.is_detached() { written.push(queue.id) } else { dirty.push(queue.id) }
     }
 }
 
@@ -357,6 +459,46 @@ mod tests {
         outbox.add(new);
         assert!(!outbox.with_buffer(old, |_| panic!("gone")));
         assert_eq!(outbox.queued_bytes(new), 0);
+    }
+
+    #[test]
+    fn what_is_written_to_a_detached_connection_is_taken_once_and_ends_it() {
+        let outbox = Outbox::default();
+        let (one, other) = (outbox.open_detached(), outbox.open_detached());
+        assert!(one.is_detached() && one != other && !outbox.has_work());
+        outbox.add(ConnectionId::new(0, 1));
+        outbox.with_buffer(one, |buffer| buffer.extend_from_slice(b"abc"));
+        outbox.share(one, Rc::new(b"0123456789".to_vec()), 2..6);
+        outbox.with_buffer(other, |buffer| buffer.push(7));
+        assert!(outbox.has_work(), "somebody has to take it");
+        let mut dirty = Vec::new();
+        outbox.take_dirty(&mut dirty);
+        assert!(dirty.is_empty(), "no socket is written for it");
+        assert_eq!(outbox.total_bytes(), 8);
+        assert_eq!(outbox.take_detached(), [(one, b"abc2345".to_vec()), (other, vec![7])]);
+        assert!(!outbox.has_work() && outbox.total_bytes() == 0);
+        assert!(!outbox.with_buffer(one, |_| panic!("gone")));
+        assert_eq!(outbox.take_detached(), []);
+    }
+
+    #[test]
+    fn a_detached_connection_that_is_closed_takes_what_was_written_with_it() {
+        let outbox = Outbox::default();
+        let id = outbox.open_detached();
+        outbox.with_buffer(id, |buffer| buffer.push(1));
+        outbox.close_detached(id);
+        assert_eq!((outbox.take_detached(), outbox.total_bytes()), (Vec::new(), 0));
+        assert!(!outbox.has_work());
+        assert!(!outbox.with_buffer(ConnectionId::NOBODY, |_| panic!("nobody")));
+    }
+
+    #[test]
+    fn names_of_detached_connections_are_their_own() {
+        let numbers = [1, 2, (1 << 31) - 1, 1 << 31, (1 << 31) + 1, 1 << 40];
+        let ids: std::collections::BTreeSet<_> = numbers.into_iter().map(ConnectionId::detached).collect();
+        assert_eq!(ids.len(), numbers.len());
+        assert!(ids.iter().all(|id| id.is_detached() && *id != ConnectionId::NOBODY));
+        assert!(!ConnectionId::new((1 << 31) - 1, u32::MAX).is_detached());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use protocol::frame::Frame;
 
 use crate::connection::Peer;
+use crate::dial::DialError;
 
 /// What becomes of a frame and its connection.
 #[derive(Debug)]
@@ -14,7 +15,8 @@ pub enum Flow {
     /// The frame is dealt with.
     Continue,
     /// It cannot be taken now: it is kept, and nothing more is read from this connection until
-    /// [`Outbox::resume_stalled`](crate::Outbox::resume_stalled); then it is offered again.
+    /// [`Outbox::resume_stalled`](crate::Outbox::resume_stalled); then it is offered again. Not for replicas: what they send
+    /// has answers to what was sent to them among it, so a connection of theirs is never left unread; it is closed instead.
     Stall,
     /// The connection is closed; the reason is logged once.
     Close(CloseReason),
@@ -48,8 +50,12 @@ pub trait Service: 'static {
     fn sweep_began(&self, _now: Instant) {}
     /// The shard was awake for so long and found nothing to do: short pauses are sat out.
     fn looked_in_vain(&self, _for_so_long: Duration) {}
-    /// A connection was accepted.
+    /// A connection is there: accepted, or dialed. Its [`Origin`](crate::Origin) tells.
     fn connected(&self, _peer: &Peer) {}
+    /// What has become of the [`Outbox::dial`](crate::Outbox::dial) with this ticket; said once for each. A connection that
+    /// was made has been told as `connected` just before; to hang up there is [`Outbox::close`](crate::Outbox::close).
+    /// Who dials again after an error waits a while first.
+    fn dialed(&self, _ticket: u64, _result: Result<&Peer, DialError>) {}
     /// A whole frame arrived. Answers go to the shard's [`Outbox`](crate::Outbox), now or later.
     fn frame(&self, peer: &Peer, frame: &Frame<'_>) -> Flow;
     /// A connection is gone.

@@ -18,7 +18,7 @@ const RING_DEPTH: usize = 256;
 /// glommio 0.9 goes to sleep although tasks can run when this is over before the first of them has: its `run_task_queues`
 /// says then that nothing ran. At the start, with no timer to wake it, it would sleep for ever. So this is longer than a
 /// thread waits for a processor; what it is meant for, that I/O is looked at under load, the sweep sees to.
-const PREEMPT: Duration = Duration::from_secs(2);
+pub(crate) const PREEMPT: Duration = Duration::from_secs(2);
 
 /// Where a shard's threads run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

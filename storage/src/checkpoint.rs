@@ -18,7 +18,7 @@ pub const PATH: &str = "checkpoint";
 /// The one before it.
 pub const PREVIOUS_PATH: &str = "checkpoint.prev";
 const MAGIC: u32 = 0x5450_4350;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 32;
 
 /// One queue's part of a checkpoint.
@@ -43,6 +43,8 @@ pub struct Checkpoint {
     pub index: u64,
     /// Term of that entry.
     pub term: u64,
+    /// CRC of the last header before `position`, a filler's included.
+    pub previous: u32,
     /// The log was on stable storage up to here.
     pub stable: u64,
     /// Every queue that has ever held a message.
@@ -142,7 +144,8 @@ mod tests {
     #[test]
     fn a_checkpoint_reads_back_and_any_change_of_a_byte_is_noticed() {
         let queues = vec![QueueCheckpoint { topic: "T".to_owned(), queue_id: 3, first: 1, end: 9 }];
-        let checkpoint = Checkpoint { position: 77, index: 5, term: 2, stable: 70, queues, state: vec![1, 2, 3] };
+        let checkpoint =
+            Checkpoint { position: 77, index: 5, term: 2, previous: 3, stable: 70, queues, state: vec![1, 2, 3] };
         let bytes = encode(LogId(9), &checkpoint);
         assert_eq!(decode(LogId(9), &bytes), Ok(checkpoint));
         assert!(decode(LogId(8), &bytes).is_err());

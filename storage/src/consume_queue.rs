@@ -203,6 +203,18 @@ impl ConsumeQueues {
         true
     }
 
+    /// Goes back to what a checkpoint has of the queues. Those that are there keep their index.
+    pub fn go_back(&mut self, checkpoint: &[crate::checkpoint::QueueCheckpoint]) {
+        for slot in self.slots.iter_mut().flatten() {
+            slot.queue = ConsumeQueue::default();
+        }
+        self.windows.clear();
+        self.removed_folders.clear();
+        for queue in checkpoint {
+            self.restore(&queue.topic, queue.queue_id, queue.first, queue.end);
+        }
+    }
+
     /// A queue as a checkpoint has it.
     pub fn restore(&mut self, topic: &str, queue_id: u32, first: u64, end: u64) {
         let index = self.find_or_add(topic, queue_id);

@@ -45,6 +45,8 @@ pub enum DamageReason {
         /// The term it has.
         found: u64,
     },
+    /// It came after another entry than the one before it: left over from a longer log.
+    Previous,
     /// A message record inside a sound entry does not decode.
     Record,
 }
@@ -62,8 +64,26 @@ impl fmt::Display for DamageReason {
             Self::PayloadCrc => f.write_str("its payload's checksum does not match"),
             Self::Index { expected, found } => write!(f, "its index is {found}, {expected} must follow"),
             Self::Term { before, found } => write!(f, "its term {found} is below the term {before} before it"),
+            Self::Previous => f.write_str("it came after another entry than the one before it"),
             Self::Record => f.write_str("a message record in it does not decode"),
         }
+    }
+}
+
+/// Why an entry of another replica was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// It is not what has to come next.
+    #[error("an entry of another replica was not taken over: {0}")]
+    Refused(DamageReason),
+    /// The log takes nothing now.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl From<DamageReason> for AdoptError {
+    fn from(reason: DamageReason) -> Self {
+        Self::Refused(reason)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::commit_log::LogId;
 use crate::error::StorageError;
 
 /// Layout version of a store; another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const IDENTITY_FILE: &str = "store.json";
 const LOCK_FILE: &str = "lock";
 const SHARD_PREFIX: &str = "shard-";

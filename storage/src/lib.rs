@@ -11,4 +11,4 @@ pub mod identity;
 pub mod ring;
 pub mod store;
 
-pub use error::{AppendError, DamageReason, StorageError};
+pub use error::{AdoptError, AppendError, DamageReason, StorageError};

@@ -11,7 +11,7 @@ use protocol::sys_flag::MessageSysFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::commit_log::entry::EntryHeader;
+use crate::commit_log::entry::{EntryHeader, EntryKind};
 use crate::commit_log::recover::{LogRecovery, RecoverFrom};
 use crate::commit_log::{CommitLog, ENTRY_BYTES_MAX, LogId, LogOptions, LogPosition};
 use crate::consume_queue::{self, ConsumeQueues, QueueIndex, Unit};
@@ -81,8 +81,29 @@ pub struct StoreRecovery {
     pub unreadable_checkpoints: Vec<String>,
     /// Queues whose files were missing or short and were written again from the log.
     pub rebuilt_queues: usize,
-    /// Term of this run.
+    /// Term of this run; of a replicated log, that of its last entry.
     pub term: u64,
+    /// Of a replicated log: what lies behind the checkpoint, in order. It is applied by [`MessageStore::apply`] when a
+    /// majority has it.
+    pub unapplied: Vec<EntryHeader>,
+    /// Where the log stood at the newest checkpoint; its beginning if there is none.
+    pub checkpoint: LogPosition,
+}
+
+/// A checkpoint between its moment and its files.
+pub struct BegunCheckpoint {
+    at: LogPosition,
+    state: Vec<u8>,
+    removed_folders: Vec<String>,
+    unpersisted: Vec<consume_queue::Unpersisted>,
+    queues: Vec<checkpoint::QueueCheckpoint>,
+}
+
+impl BegunCheckpoint {
+    /// Physical offset up to which it reflects the log.
+    pub fn position(&self) -> u64 {
+        self.at.position
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -127,15 +148,21 @@ impl<D: Disk> MessageStore<D> {
             damaged = queues.damaged(&lengths.into_iter().collect());
         }
         let from = found.checkpoint.as_ref().map(recover_from);
-        let ring_term = stored_term(&disk).await?;
+        let is_replicated = options.is_replicated;
+        let ring_term = if is_replicated { None } else { Some(stored_term(&disk).await?) };
+        let mut unapplied = Vec::new();
         let first = found.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.position);
         replay.progress(OpenProgress::Log { first, position: first });
         let opened = CommitLog::open(disk, id, options, from, ring, ring_term, |header, payload| {
             replay.progress(OpenProgress::Log { first, position: header.end() });
-            replay_entry(header, payload, &mut queues, replay)
+            if is_replicated {
+                unapplied.push(*header);
+                return Ok(());
+            }
+            replay_entry(header, payload, &mut queues, replay, |_, _| ())
         });
         let (log, recovery) = opened.await.map_err(|error| name_checkpoint_cause(error, &found.unreadable))?;
-        let term = next_term(log.disk(), recovery.term).await?;
+        let term = if is_replicated { recovery.term } else { next_term(log.disk(), recovery.term).await? };
         log.start_term(term);
         let position = found.checkpoint.map_or(0, |checkpoint| checkpoint.position);
         let store = Self {
@@ -154,7 +181,11 @@ impl<D: Disk> MessageStore<D> {
             store.find_first(queue, log_first).await?;
         }
         let unreadable_checkpoints = found.unreadable;
-        Ok((store, StoreRecovery { log: recovery, unreadable_checkpoints, rebuilt_queues: damaged.len(), term }))
+        let rebuilt_queues = damaged.len();
+        let checkpoint = from.map_or_else(LogPosition::default, |from| from.start);
+        let found =
+            StoreRecovery { log: recovery, unreadable_checkpoints, rebuilt_queues, term, unapplied, checkpoint };
+        Ok((store, found))
     }
 
     /// The log.
@@ -247,6 +278,13 @@ impl<D: Disk> MessageStore<D> {
         Ok(unit)
     }
 
+    /// Whether the record at `physical_offset` is in memory and sound, so that [`CommitLog::with_cached`] gives it.
+    pub fn is_cached(&self, physical_offset: u64, bytes: usize) -> bool {
+        self.log.with_newest(physical_offset, bytes, |_| ()).is_some()
+            || self.log.with_cached(physical_offset, bytes, |record| self.check_record(physical_offset, record).is_ok())
+                == Some(true)
+    }
+
     /// Reads the record at `physical_offset`, from memory or disk, checks it, and hands it to `read`.
     /// # Errors
     /// [`StorageError::OutOfRange`] for what the log does not hold, [`StorageError::DamagedRecord`], I/O.
@@ -258,7 +296,7 @@ impl<D: Disk> MessageStore<D> {
     ) -> Result<R, StorageError> {
         let mut read = Some(read);
         let mut take = |slice: &[u8]| read.take().map(|read| read(slice));
-        if let Some(Some(result)) = self.log.with_cached(physical_offset, bytes, &mut take) {
+        if let Some(Some(result)) = self.log.with_newest(physical_offset, bytes, &mut take) {
             return Ok(result);
         }
         let slice = self.log.read_cold(physical_offset, bytes).await?;
@@ -296,24 +334,74 @@ impl<D: Disk> MessageStore<D> {
         Ok(())
     }
 
+    /// Takes over an entry that a majority of the replicas has, and that came from another of them: its messages are in
+    /// their queues and may be read, its control records are handed to `replay`. `grew` is told of each message: its
+    /// queue and queue offset.
+    /// # Errors
+    /// It holds what does not decode, or does not continue a queue.
+    pub fn apply(
+        &self,
+        header: &EntryHeader,
+        payload: &[u8],
+        replay: &mut impl Replay,
+        grew: impl FnMut(QueueIndex, u64),
+    ) -> Result<(), DamageReason> {
+        replay_entry(header, payload, &mut self.queues.borrow_mut(), replay, grew)
+    }
+
+    /// Makes queues and tables again as they were at `to`, from the newest checkpoint and the log behind it: what was
+    /// appended and never committed is taken back. Nobody may read or append until this has returned.
+    /// # Errors
+    /// The checkpoint or the log cannot be read; the store is of no use then.
+    pub async fn reload(&self, to: u64, replay: &mut impl Replay) -> Result<(), StorageError> {
+        self.log.flush().await?;
+        let found = checkpoint::load(self.log.disk(), self.log.id()).await?;
+        let checkpoint = found.checkpoint.unwrap_or_default();
+        self.unconfirmed.borrow_mut().clear();
+        self.queues.borrow_mut().go_back(&checkpoint.queues);
+        if checkpoint.position > 0 {
+            let malformed = |what| StorageError::Malformed { path: checkpoint::PATH.to_owned(), what };
+            replay.restore(&checkpoint.state).map_err(malformed)?;
+        }
+        let visit = |header: &EntryHeader, payload: &[u8]| self.apply(header, payload, replay, |_, _| ());
+        self.log.read_entries(checkpoint.position, to, visit).await
+    }
+
     /// Makes a checkpoint of the log's present end. `state` is the broker's state at this moment, taken in the same
     /// turn of the shard. Consumers and producers go on meanwhile; `flushed` is called when the log is synced up to here.
     /// # Errors
     /// I/O; the checkpoint before stays in force.
     pub async fn checkpoint(&self, state: Vec<u8>, flushed: impl FnOnce()) -> Result<(), StorageError> {
-        let at = self.log.seal();
+        let begun = self.begin_checkpoint(self.log.seal(), state);
+        self.finish_checkpoint(begun, flushed).await
+    }
+
+    /// Notes what a checkpoint of this moment holds: queues and `state` reflect the log up to `at`, no more and no less.
+    pub fn begin_checkpoint(&self, at: LogPosition, state: Vec<u8>) -> BegunCheckpoint {
         let removed_folders = self.queues.borrow().removed_folders();
         let (unpersisted, queues) = self.queues.borrow_mut().begin_checkpoint();
+        BegunCheckpoint { at, state, removed_folders, unpersisted, queues }
+    }
+
+    /// Writes a checkpoint. Of a replicated log, a majority has all that it reflects. `flushed` as for [`Self::checkpoint`].
+    /// # Errors
+    /// I/O; the checkpoint before stays in force.
+    pub async fn finish_checkpoint(&self, begun: BegunCheckpoint, flushed: impl FnOnce()) -> Result<(), StorageError> {
+        let BegunCheckpoint { at, state, removed_folders, unpersisted, queues } = begun;
         self.log.flush().await?;
         self.log.sync().await?;
         assert!(self.log.stable() >= at.position, "flushed and synced");
+        assert!(
+            !self.log.options().is_replicated || self.log.acknowledgeable() >= at.position,
+            "only what is committed"
+        );
         flushed();
         self.remove_folders(&removed_folders).await?;
         for units in &unpersisted {
             units.write(self.log.disk()).await?;
         }
-        let LogPosition { position, index, term } = at;
-        let checkpoint = Checkpoint { position, index, term, stable: self.log.stable(), queues, state };
+        let LogPosition { position, index, term, previous } = at;
+        let checkpoint = Checkpoint { position, index, term, previous, stable: self.log.stable(), queues, state };
         checkpoint::save(self.log.disk(), self.log.id(), &checkpoint).await?;
         self.queues.borrow_mut().finish_checkpoint(&unpersisted);
         self.retained_from.set(self.checkpoint_position.replace(position));
@@ -468,7 +556,8 @@ fn head_field(head: &[u8], at: usize) -> [u8; 8] {
 }
 
 fn recover_from(checkpoint: &Checkpoint) -> RecoverFrom {
-    let start = LogPosition { position: checkpoint.position, index: checkpoint.index, term: checkpoint.term };
+    let Checkpoint { position, index, term, previous, .. } = *checkpoint;
+    let start = LogPosition { position, index, term, previous };
     RecoverFrom { start, stable: checkpoint.stable }
 }
 
@@ -539,14 +628,23 @@ fn replay_entry(
     payload: &[u8],
     queues: &mut ConsumeQueues,
     replay: &mut impl Replay,
+    mut grew: impl FnMut(QueueIndex, u64),
 ) -> Result<(), DamageReason> {
+    if header.kind == EntryKind::Membership {
+        return Ok(());
+    }
     for_each_record(header, payload, |record, physical_offset, bytes| {
         if !has_unit(record) {
             return true;
         }
         let queue = queues.find_or_add(record.topic, record.queue_id as u32);
         let unit = Unit { physical_offset, bytes, tags_code: replay.tags_code(record) };
-        queues.replay(queue, record.queue_offset as u64, unit)
+        let queue_offset = record.queue_offset as u64;
+        let continues = queues.replay(queue, queue_offset, unit);
+        if continues {
+            grew(queue, queue_offset);
+        }
+        continues
     })?;
     let mut control = &payload[header.message_bytes as usize..];
     while !control.is_empty() {

@@ -61,7 +61,7 @@ fn derive(name: &str, set: &[Option<Entry>], mode: Mode, machine: &MachineDefaul
             let reachable = machine.local_ipv4.filter(|_| !standalone);
             Value::Text(reachable.map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_string()))
         }
-        "brokerName" => Value::Text(name_from(&machine.host_name)),
+        "brokerName" => Value::Text(raft_group(set).unwrap_or_else(|| name_from(&machine.host_name))),
         "connectionsMax" => by_mode(CONNECTIONS_MAX, CONNECTIONS_MAX_STANDALONE),
         "cpus" => Value::Cpus(cpus(set, mode, machine)),
         "haListenPort" => Value::Int(int(set, "listenPort").map_or(0, |port| port + 1)),
@@ -73,6 +73,14 @@ fn derive(name: &str, set: &[Option<Entry>], mode: Mode, machine: &MachineDefaul
         "storePathRootDir" => Value::Path(if standalone { STORE_FOLDER_STANDALONE } else { STORE_FOLDER }.into()),
         _ => unreachable!("{name} is no derived row"),
     }
+}
+
+/// The group's name is the broker name of all its nodes, as RocketMQ's users write it into their files twice.
+fn raft_group(set: &[Option<Entry>]) -> Option<String> {
+    let value = |name: &str| set[row(name)].as_ref().map(|entry| &entry.value);
+    let Some(Value::Bool(true)) = value("enableDLegerCommitLog") else { return None };
+    let Some(Value::Text(group)) = value("dLegerGroup") else { return None };
+    (!group.is_empty()).then(|| group.clone())
 }
 
 /// A host name as broker name; what a name cannot hold becomes `-`.

@@ -5,6 +5,8 @@ use std::io;
 
 use protocol::properties_text::PropertiesTextError;
 
+use super::parse::node_id::NodeId;
+use super::shard_layout::SHARD_PORT_STEP;
 use super::sources::Origin;
 
 /// One thing that stops the start.
@@ -112,7 +114,7 @@ pub enum ConfigError {
     /// Two listeners of this process want one port.
     #[error(
         "port {port} is wanted twice, as {one} and as {other}; move listenPort, haListenPort, \
-         namesrvListenPort or metricsPromExporterPort"
+         namesrvListenPort, metricsPromExporterPort or this node's address in dLegerPeers"
     )]
     PortTwice {
         /// The port.
@@ -163,6 +165,75 @@ pub enum ConfigError {
         /// The name.
         host: String,
         /// Where it stands.
+        origin: Origin,
+    },
+    /// Raft replication lacks a setting.
+    #[error("{origin}: enableDLegerCommitLog=true needs {key}; set it, as {key}={example}")]
+    RaftNeeds {
+        /// The property that is not set.
+        key: &'static str,
+        /// How it could look.
+        example: &'static str,
+        /// Where Raft replication is switched on.
+        origin: Origin,
+    },
+    /// A node that is none of the group.
+    #[error(
+        "{origin}: {key}={id} is none of the nodes {peers} in dLegerPeers; name one of them, or add it there on all nodes"
+    )]
+    NoPeer {
+        /// The property.
+        key: &'static str,
+        /// The node.
+        id: NodeId,
+        /// Those of the group.
+        peers: String,
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// A node's last shard has no port for its replicas.
+    #[error(
+        "{origin}: the replica ports of {shards} shards starting at {port}, as dLegerPeers has it for {id}, run to {last}, \
+         beyond 65535; lower the port or shards"
+    )]
+    ReplicaPortsOutOfRange {
+        /// The node.
+        id: NodeId,
+        /// Port of its shard 0.
+        port: u16,
+        /// Number of shards.
+        shards: u32,
+        /// Port of the last one.
+        last: u32,
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// Shards of two nodes want one address.
+    #[error(
+        "{origin}: {one} and {other} of dLegerPeers are on the same host, and with {shards} shards, {SHARD_PORT_STEP} ports \
+         apart, both would listen on port {port}; move one of them"
+    )]
+    ReplicaPortTwice {
+        /// One node.
+        one: NodeId,
+        /// The other node.
+        other: NodeId,
+        /// Number of shards.
+        shards: u32,
+        /// A port that both want.
+        port: u32,
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// A slave that would register as master.
+    #[error(
+        "{origin}: brokerRole=SLAVE needs a brokerId from 1, it is {broker_id}; set one that no other broker of this \
+         brokerName has"
+    )]
+    SlaveId {
+        /// The id in effect.
+        broker_id: i64,
+        /// Where the role stands.
         origin: Origin,
     },
     /// Clients would be told to connect to nowhere.
@@ -252,6 +323,24 @@ pub enum ConfigWarning {
         /// Where it stands.
         origin: Origin,
     },
+    /// Who is master is settled by votes.
+    RaftDecides {
+        /// The property.
+        key: &'static str,
+        /// As written.
+        value: String,
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// A node of the group that cannot be reached now.
+    PeerUnknown {
+        /// The node.
+        id: NodeId,
+        /// Its host name.
+        host: String,
+        /// Where it stands.
+        origin: Origin,
+    },
     /// Nobody will find this broker.
     NoNameServer,
     /// Only clients on this machine will find this broker.
@@ -272,6 +361,14 @@ impl fmt::Display for ConfigWarning {
             Self::MasterId { value, origin } => {
                 write!(f, "{origin}: brokerId={value} is not used: the id of a master is 0")
             }
+            Self::RaftDecides { key, value, origin } => write!(
+                f,
+                "{origin}: {key}={value} is not used: with enableDLegerCommitLog=true the nodes elect who is master"
+            ),
+            Self::PeerUnknown { id, host, origin } => write!(
+                f,
+                "{origin}: the host {host} of {id} in dLegerPeers has no address now; this node goes on without it until it has"
+            ),
             Self::NoNameServer => f.write_str(
                 "namesrvAddr is not set: this broker registers nowhere and no client finds it; use -n, namesrvAddr or \
                  the environment variable NAMESRV_ADDR",

@@ -1,6 +1,7 @@
 //! Who this broker is in its cluster.
 
-use super::error::ConfigWarning;
+use super::error::{ConfigError, ConfigWarning};
+use super::replication;
 use super::values::Values;
 
 /// Who this broker is in its cluster.
@@ -8,9 +9,11 @@ use super::values::Values;
 pub struct Identity {
     /// Cluster that name servers list it under. Default `DefaultCluster`. RocketMQ: `brokerClusterName`.
     pub cluster_name: String,
-    /// Name of shard 0; shard i appends `-i`. Default the host name, so that machines differ. RocketMQ: `brokerName`.
+    /// Name of shard 0; shard i appends `-i`. Default the host name, so that machines differ; in Raft mode `dLegerGroup`, so
+    /// that the nodes of a group do not. RocketMQ: `brokerName`.
     pub broker_name: String,
-    /// 0, the id of a master: there are no slaves yet. RocketMQ: `brokerId`.
+    /// 0 for a master, more for a slave. In Raft mode 0, the id of the node that leads; one that follows registers with its
+    /// [`raft_id`](super::parse::node_id::NodeId::raft_id). RocketMQ: `brokerId`.
     pub broker_id: i64,
     /// What clients may do, as bits: 4 read, 2 write. Default 6. Topics are registered with no more than this.
     /// RocketMQ: `brokerPermission`.
@@ -21,19 +24,16 @@ pub struct Identity {
     pub trace_on: bool,
 }
 
-const MASTER_ID: i64 = 0;
-
 impl Identity {
-    pub(super) fn from_values(values: &Values, warnings: &mut Vec<ConfigWarning>) -> Self {
-        let broker_id = values.int("brokerId");
-        if broker_id != MASTER_ID {
-            let origin = values.origin("brokerId").clone();
-            warnings.push(ConfigWarning::MasterId { value: broker_id, origin });
-        }
+    pub(super) fn from_values(
+        values: &Values,
+        errors: &mut Vec<ConfigError>,
+        warnings: &mut Vec<ConfigWarning>,
+    ) -> Self {
         Self {
             cluster_name: values.text("brokerClusterName").to_owned(),
             broker_name: values.text("brokerName").to_owned(),
-            broker_id: MASTER_ID,
+            broker_id: replication::broker_id(values, errors, warnings),
             permission: values.text("brokerPermission").parse().expect("its choices are numbers"),
             region_id: values.text("regionId").to_owned(),
             trace_on: values.bool("traceOn"),

@@ -7,6 +7,7 @@ pub mod consumers;
 mod derived_defaults;
 pub mod endpoint;
 pub mod error;
+pub mod group_log_id;
 pub mod identity;
 mod local_address;
 pub mod machine_defaults;
@@ -16,6 +17,7 @@ pub mod property;
 pub mod property_table;
 pub mod pulls;
 pub mod registration;
+pub mod replication;
 pub mod sends;
 pub mod shard_layout;
 pub mod sources;
@@ -40,6 +42,7 @@ pub use self::machine_defaults::MachineDefaults;
 pub use self::network::Network;
 pub use self::pulls::{Pulls, TransferLimits};
 pub use self::registration::Registration;
+pub use self::replication::{Replication, ReplicationMode};
 pub use self::sends::Sends;
 pub use self::shard_layout::{ShardIdentity, ShardLayout};
 pub use self::sources::{Mode, Sources};
@@ -71,6 +74,8 @@ pub struct BrokerConfig {
     pub consumers: Consumers,
     /// How shards register with name servers.
     pub registration: Registration,
+    /// Copies on other nodes.
+    pub replication: Replication,
     /// Metrics and health.
     pub endpoint: EndpointConfig,
     values: Values,
@@ -98,7 +103,7 @@ impl BrokerConfig {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         let config = Self {
             mode,
-            identity: Identity::from_values(&values, &mut warnings),
+            identity: Identity::from_values(&values, &mut errors, &mut warnings),
             network: Network::from_values(&values, &machine, mode, &mut errors, &mut warnings),
             shards: ShardLayout::from_values(&values, &machine, &mut errors),
             store: Store::from_values(&values, &mut errors),
@@ -107,6 +112,7 @@ impl BrokerConfig {
             pulls: Pulls::from_values(&values),
             consumers: Consumers::from_values(&values),
             registration: Registration::from_values(&values, &mut warnings),
+            replication: Replication::from_values(&values, &machine, mode, &mut errors, &mut warnings),
             endpoint: EndpointConfig::from_values(&values, &machine, &mut errors, &mut warnings),
             values,
             machine,
@@ -116,7 +122,14 @@ impl BrokerConfig {
 
     /// Shard `index` of `self.shards.count`.
     pub fn shard(&self, index: u32) -> ShardIdentity {
-        self.shards.shard(index, &self.identity, &self.network)
+        self.shards.shard(index, &self.identity, &self.network, &self.replication)
+    }
+
+    /// Id of the log of shard `index` where replicas share it: [`group_log_id`](group_log_id::group_log_id). `None` unless in
+    /// Raft mode.
+    pub fn group_log_id(&self, index: u32) -> Option<u64> {
+        let raft = self.replication.raft()?;
+        Some(group_log_id::group_log_id(&self.identity.cluster_name, &raft.group, index))
     }
 
     /// Every shard, shard 0 first.

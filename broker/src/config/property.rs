@@ -8,7 +8,10 @@ use protocol::topic_name;
 
 use super::parse::cpu_choice::CpuChoice;
 use super::parse::delete_hours::DeleteHours;
+use super::parse::host_port::{HostPort, is_host};
 use super::parse::name_servers::NameServers;
+use super::parse::node_id::{NODE_NUMBER_MAX, NodeId};
+use super::parse::raft_peers::RaftPeers;
 use crate::delay_levels::DelayLevels;
 
 /// One row of the property table.
@@ -75,12 +78,20 @@ pub enum Kind {
     Text,
     /// The name of a broker, cluster or region.
     Name,
+    /// The name of a Raft group, or nothing. Brokers are called like it, and files.
+    GroupName,
+    /// `n0`, or nothing.
+    NodeId,
+    /// `n0-host:port;n1-host:port`, or nothing.
+    RaftPeers,
     /// The name of a topic.
     TopicName,
     /// An IPv4 or IPv6 address.
     IpAddress,
     /// An IPv4 or IPv6 address or a host name.
     Host,
+    /// `host:port`, or nothing.
+    HostPort,
     /// A file or folder; a leading `~/` is the home folder.
     Path,
     /// Bytes of a log segment.
@@ -119,6 +130,12 @@ pub enum Value {
     },
     /// Name server addresses.
     NameServers(NameServers),
+    /// An address, if there is one.
+    HostPort(Option<HostPort>),
+    /// A node of a Raft group, if there is one.
+    NodeId(Option<NodeId>),
+    /// All nodes of a Raft group.
+    RaftPeers(RaftPeers),
     /// Hours of the day.
     Hours(DeleteHours),
     /// Processors.
@@ -161,6 +178,12 @@ impl Kind {
             }
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Name => is_name(text).then(|| Value::Text(text.to_owned())).ok_or_else(allowed),
+            Self::GroupName => is_group_name(text).then(|| Value::Text(text.to_owned())).ok_or_else(allowed),
+            Self::NodeId => optional(text, NodeId::parse).map(Value::NodeId).ok_or_else(allowed),
+            Self::RaftPeers => RaftPeers::parse(text).map(Value::RaftPeers).map_err(|error| error.to_string()),
+            Self::HostPort => optional(text, |text| HostPort::parse(text).filter(|address| is_host(&address.host)))
+                .map(Value::HostPort)
+                .ok_or_else(allowed),
             Self::TopicName => {
                 topic_name::validate_topic(text).is_ok().then(|| Value::Text(text.to_owned())).ok_or_else(allowed)
             }
@@ -187,6 +210,13 @@ impl fmt::Display for Kind {
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Text => f.write_str("any text"),
             Self::Name => write!(f, "a name of 1 to {NAME_BYTES_MAX} bytes without blanks and any of @:;,"),
+            Self::GroupName => write!(
+                f,
+                "a name of at most {NAME_BYTES_MAX} bytes without blanks and any of @:;,/\\ that does not begin with a dot"
+            ),
+            Self::NodeId => write!(f, "n and a number up to {NODE_NUMBER_MAX}, as n0"),
+            Self::RaftPeers => f.write_str("a list as n0-10.0.0.1:40911;n1-10.0.0.2:40911"),
+            Self::HostPort => f.write_str("an address as 10.0.0.1:10912"),
             Self::TopicName => {
                 write!(f, "a topic name: 1 to {} of the characters a-z A-Z 0-9 _ - % |", topic_name::TOPIC_CHARS_MAX)
             }
@@ -219,6 +249,9 @@ impl fmt::Display for Value {
             Self::Path(value) => write!(f, "{}", value.display()),
             Self::DelayLevels { text, .. } => f.write_str(text),
             Self::NameServers(value) => write!(f, "{value}"),
+            Self::HostPort(value) => value.as_ref().map_or(Ok(()), |address| write!(f, "{address}")),
+            Self::NodeId(value) => value.map_or(Ok(()), |id| write!(f, "{id}")),
+            Self::RaftPeers(value) => write!(f, "{value}"),
             Self::Hours(value) => write!(f, "{value}"),
             Self::Cpus(value) => write!(f, "{value}"),
         }
@@ -239,11 +272,14 @@ fn is_name(text: &str) -> bool {
     fits && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "@:;,".contains(c))
 }
 
-fn is_host(text: &str) -> bool {
-    const HOST_NAME_BYTES_MAX: usize = 253;
-    let is_host_name = (1..=HOST_NAME_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    is_host_name || text.parse::<IpAddr>().is_ok()
+/// Nothing, or a name that is a broker's too and can stand in a file name.
+fn is_group_name(text: &str) -> bool {
+    text.is_empty() || (is_name(text) && !text.contains(['/', '\\']) && !text.starts_with('.'))
+}
+
+/// `Some(None)` for an empty text, else what `parse` makes of it.
+fn optional<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+    if text.is_empty() { Some(None) } else { parse(text).map(Some) }
 }
 
 #[cfg(test)]
@@ -305,6 +341,24 @@ mod tests {
         assert!(Kind::Name.parse("broker-a.example.com").is_ok());
         assert!(Kind::Name.parse("华东-1").is_ok());
         refuses(Kind::Name, &["", "a b", "a@b", "a;b", "a:1", "a,b", "a\tb", &"n".repeat(128)]);
+    }
+
+    #[test]
+    fn the_name_of_a_raft_group_can_stand_in_a_file_name() {
+        for text in ["", "RaftNode00", "group-1.a"] {
+            assert!(Kind::GroupName.parse(text).is_ok(), "{text}");
+        }
+        refuses(Kind::GroupName, &["a/b", "a\\b", "..", ".a", "a b", "a;b", "a\0b", &"n".repeat(128)]);
+    }
+
+    #[test]
+    fn an_address_or_node_may_be_left_out() {
+        assert_eq!(Kind::NodeId.parse(""), Ok(Value::NodeId(None)));
+        assert_eq!(Kind::HostPort.parse(" "), Ok(Value::HostPort(None)));
+        assert_eq!(Kind::NodeId.parse("n02").unwrap().to_string(), "n2");
+        assert_eq!(Kind::HostPort.parse("[::1]:10912").unwrap().to_string(), "[::1]:10912");
+        refuses(Kind::NodeId, &["0", "n", "n0;n1"]);
+        refuses(Kind::HostPort, &["10.0.0.1", "a:0", "a b:1", "a;b:1"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! `MessageStoreConfig`, `NettyServerConfig`, `NettyClientConfig`, `AuthConfig` (4.2 to 5.3), and its tiered store.
 //! A switch of something that is not there yet stands as off, whatever RocketMQ's default is: consoles show this table.
 
+use super::parse::raft_peers::RAFT_PEERS_MAX;
 use super::property::{Class, Default, Kind, Property};
 
 /// A frame is at most 16 MiB; this much of it is left for what is not body: the header with up to 32,767 bytes of
@@ -22,6 +23,14 @@ const TRANSFER_COUNT_MAX: i64 = 65_536;
 const HOUR_MS: i64 = 3_600_000;
 const LOG_CACHE_BYTES_MIN: i64 = 16 << 20;
 const LOG_CACHE_BYTES_MAX: i64 = 1 << 40;
+/// Slower than this, a node with an empty disk would be without its copy for days.
+const CATCH_UP_BYTES_MIN: i64 = 1 << 20;
+const CATCH_UP_BYTES_MAX: i64 = 1 << 40;
+/// A shorter one would take every pause for a death; a longer one than a minute is a typing error.
+const ELECTION_TIMEOUT_MS_MIN: i64 = 200;
+const ELECTION_TIMEOUT_MS_MAX: i64 = 60_000;
+/// A master and its slaves: as many as a Raft group has members at most.
+const COPIES_MAX: i64 = RAFT_PEERS_MAX as i64;
 
 /// The row of `name`.
 pub fn find(name: &str) -> Option<&'static Property> {
@@ -73,7 +82,6 @@ const BROKER_SIDE_BALANCE: &str = "queues are shared out by the clients; the bro
 const COMPACTION: &str = "compacted topics are not there yet";
 const CONTROLLER: &str = "the controller mode is not there yet";
 const DELAYED_SERVICE: &str = "the broker serves from its start to its stop; a delay is not there yet";
-const DLEDGER: &str = "Raft replication is not there yet";
 const FLUSH_TIMEOUT: &str =
     "a send under SYNC_FLUSH is answered when it is durable, however long that takes, or failed";
 const FOUND_NAMESRV: &str = "name servers are not looked up elsewhere yet; list them in namesrvAddr";
@@ -148,7 +156,7 @@ impl Property {
 pub static PROPERTIES: &[Property] = &[
     no_meaning("abortFile", TEXT, "", UNDER_ROOT),
     no_meaning("accessMessageInMemoryHotRatio", INT, "26", NO_PAGE_CACHE),
-    no_meaning("accessMessageInMemoryMaxRatio", INT, "40", NO_PAGE_CACHE).important(),
+    works("accessMessageInMemoryMaxRatio", int(1, 100), fixed("40")).important(),
     no_meaning("accountStatsEnable", BOOL, "true", COUNTED_ANYWAY),
     no_meaning("accountStatsPrintZeroValues", BOOL, "true", COUNTED_ANYWAY),
     no_meaning("ackMessageThreadPoolNums", INT, "1", ONE_THREAD),
@@ -193,11 +201,12 @@ pub static PROPERTIES: &[Property] = &[
     works("brokerIP1", Kind::Host, derived("first IPv4 address not loopback; --standalone: 127.0.0.1")).important(),
     works("brokerIP2", Kind::Host, derived("as brokerIP1's default")),
     works("brokerId", int(-1, i64::MAX), fixed("0")).important(),
-    works("brokerName", Kind::Name, derived("the host name")).important(),
+    works("brokerName", Kind::Name, derived("the host name; with enableDLegerCommitLog=true: dLegerGroup")).important(),
     not_yet("brokerNotActiveTimeoutMillis", INT, "10000", REPLICATION),
     works("brokerPermission", Kind::Choice(&["2", "4", "6"]), fixed("6")).at_run_time(),
-    refused("brokerRole", Kind::Choice(&["ASYNC_MASTER", "SYNC_MASTER", "SLAVE"]), "ASYNC_MASTER", REPLICATION).important(),
+    works("brokerRole", Kind::Choice(&["ASYNC_MASTER", "SYNC_MASTER", "SLAVE"]), fixed("ASYNC_MASTER")).important(),
     works("brokerTopicEnable", BOOL, fixed("true")),
+    works("catchUpMaxBytesPerSecond", int(CATCH_UP_BYTES_MIN, CATCH_UP_BYTES_MAX), fixed("268435456")),
     no_meaning("cgColdReadThreshold", INT, "3145728", NO_PAGE_CACHE),
     works("channelExpiredTimeout", int(10_000, HOUR_MS), fixed("120000")),
     no_meaning("channelNotActiveInterval", INT, "60000", NO_NETTY),
@@ -262,9 +271,9 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("correctLogicMinOffsetForceInterval", INT, "300000", DERIVED_QUEUES),
     no_meaning("correctLogicMinOffsetSleepInterval", INT, "1", DERIVED_QUEUES),
     works("cpus", Kind::Cpus, derived("one of each physical core this process may run on; --standalone, CPU quota: any")).important(),
-    not_yet("dLegerGroup", TEXT, "", DLEDGER),
-    not_yet("dLegerPeers", TEXT, "", DLEDGER),
-    not_yet("dLegerSelfId", TEXT, "", DLEDGER),
+    works("dLegerGroup", Kind::GroupName, fixed("")),
+    works("dLegerPeers", Kind::RaftPeers, fixed("")),
+    works("dLegerSelfId", Kind::NodeId, fixed("")),
     no_meaning("dataReadAheadEnable", BOOL, "true", NO_PAGE_CACHE),
     no_meaning("debugLockEnable", BOOL, "false", ONE_THREAD),
     no_meaning("defaultEventExecutorGroupEnable", BOOL, "false", NO_NETTY),
@@ -290,10 +299,11 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("dispatchCqThreads", INT, "1", ONE_THREAD),
     no_meaning("dispatchFromSenderThread", BOOL, "false", ONE_THREAD).important(),
     no_meaning("duplicationEnable", BOOL, "false", OWN_RECOVERY),
+    works("electionTimeoutMs", int(ELECTION_TIMEOUT_MS_MIN, ELECTION_TIMEOUT_MS_MAX), fixed("500")),
     no_meaning("enableAcceleratedRecovery", BOOL, "false", OWN_RECOVERY),
     no_meaning("enableAsyncReput", BOOL, "true", ONE_THREAD),
-    not_yet("enableAutoInSyncReplicas", BOOL, "false", REPLICATION).important(),
-    not_yet("enableBatchPush", BOOL, "false", DLEDGER),
+    works("enableAutoInSyncReplicas", BOOL, fixed("false")).important(),
+    no_meaning("enableBatchPush", BOOL, "false", ALWAYS_SO),
     not_yet("enableBroadcastOffsetStore", BOOL, "false", BROADCAST_OFFSETS),
     no_meaning("enableBuildConsumeQueueConcurrently", BOOL, "false", ONE_THREAD),
     not_yet("enableCalcFilterBitMap", BOOL, "false", SQL_FILTER),
@@ -303,7 +313,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("enableConsumeQueueExt", BOOL, "false", DERIVED_QUEUES),
     refused("enableControllerMode", BOOL, "false", CONTROLLER),
     no_meaning("enableCreateSysGroup", BOOL, "true", ALWAYS_SO),
-    refused("enableDLegerCommitLog", BOOL, "false", DLEDGER),
+    works("enableDLegerCommitLog", BOOL, fixed("false")),
     no_meaning("enableDetailStat", BOOL, "true", COUNTED_ANYWAY),
     no_meaning("enableFastChannelEventProcess", BOOL, "false", ONE_THREAD),
     works("enableLagAndDlqMetrics", BOOL, fixed("true")),
@@ -373,8 +383,8 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("haFlowControlEnable", BOOL, "false", REPLICATION).important(),
     not_yet("haHousekeepingInterval", INT, "20000", REPLICATION),
     works("haListenPort", int(0, 65_535), derived("listenPort + 1")),
-    not_yet("haMasterAddress", TEXT, "", REPLICATION).important(),
-    not_yet("haMaxGapNotInSync", INT, "268435456", REPLICATION),
+    works("haMasterAddress", Kind::HostPort, fixed("")).important(),
+    works("haMaxGapNotInSync", int(0, i64::MAX), fixed("268435456")),
     not_yet("haMaxTimeSlaveNotCatchup", INT, "15000", REPLICATION),
     not_yet("haSendHeartbeatInterval", INT, "5000", REPLICATION),
     no_meaning("haSlaveFallbehindMax", INT, "0", GONE),
@@ -382,7 +392,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("heartbeatThreadPoolNums", INT, "1", ONE_THREAD),
     no_meaning("heartbeatThreadPoolQueueCapacity", INT, "50000", NO_POOL_QUEUE),
     no_meaning("highSpeedMode", BOOL, "false", GONE),
-    refused("inSyncReplicas", INT, "1", REPLICATION).important(),
+    works("inSyncReplicas", int(1, COPIES_MAX), fixed("1")).important(),
     not_yet("initAuthenticationUser", TEXT, "", ACCESS_CONTROL),
     not_yet("initPopOffsetByCheckMsgInMem", BOOL, "true", POP),
     not_yet("innerClientAuthenticationCredentials", TEXT, "", ACCESS_CONTROL),
@@ -451,7 +461,7 @@ pub static PROPERTIES: &[Property] = &[
     works("metricsPromExporterHost", Kind::Host, derived("bindAddress")),
     works("metricsPromExporterPort", PORT, fixed("5557")).important(),
     not_yet("migrateAuthFromV1Enabled", BOOL, "false", ACCESS_CONTROL),
-    refused("minInSyncReplicas", INT, "1", REPLICATION).important(),
+    works("minInSyncReplicas", int(1, COPIES_MAX), fixed("1")).important(),
     works("msgTraceTopicName", Kind::TopicName, fixed("RMQ_SYS_TRACE_TOPIC")).important(),
     works("namesrvAddr", Kind::NameServers, derived("NAMESRV_ADDR; --standalone: its own name server")).important(),
     works("namesrvListenPort", PORT, fixed("9876")),
@@ -482,7 +492,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("popReviveMaxAttemptTimes", INT, "16", POP),
     not_yet("popReviveMaxReturnSizePerRead", INT, "16384", POP),
     no_meaning("preferredDirectByteBuffer", BOOL, "false", NO_NETTY),
-    not_yet("preferredLeaderId", TEXT, "", DLEDGER),
+    works("preferredLeaderId", Kind::NodeId, fixed("")),
     no_meaning("printChannelGroups", BOOL, "false", COUNTED_ANYWAY),
     no_meaning("printChannelGroupsMinNum", INT, "5", COUNTED_ANYWAY),
     no_meaning("processReplyMessageThreadPoolNums", INT, "1", ONE_THREAD),
@@ -559,8 +569,8 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("shutdownWaitTimeSeconds", INT, "30", NO_NETTY),
     not_yet("skipPreOnline", BOOL, "false", REPLICATION),
     not_yet("skipWhenCKRePutReachMaxTimes", BOOL, "false", POP),
-    not_yet("slaveReadEnable", BOOL, "false", REPLICATION),
-    not_yet("slaveTimeout", INT, "3000", REPLICATION),
+    works("slaveReadEnable", BOOL, fixed("false")),
+    works("slaveTimeout", int(1, HOUR_MS), fixed("3000")),
     no_meaning("socksProxyConfig", TEXT, "{}", NO_NETTY),
     no_meaning("spinLockCollisionRetreatOptimalDegree", INT, "1000", ONE_THREAD),
     no_meaning("splitMetadataSize", INT, "2000", STATE_IN_LOG),
@@ -575,7 +585,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("storePathBrokerIdentity", TEXT, "", REPLICATION).important(),
     row("storePathCommitLog", Kind::Path, derived("storePathRootDir/commitlog"), Class::AcceptedNoMeaning(UNDER_ROOT)).important(),
     no_meaning("storePathConsumeQueue", TEXT, "", UNDER_ROOT),
-    not_yet("storePathDLedgerCommitLog", TEXT, "", DLEDGER).important(),
+    no_meaning("storePathDLedgerCommitLog", TEXT, "", UNDER_ROOT).important(),
     not_yet("storePathEpochFile", TEXT, "", REPLICATION).important(),
     no_meaning("storePathIndex", TEXT, "", UNDER_ROOT),
     works("storePathRootDir", Kind::Path, derived("~/store; --standalone: ~/turbopump")).important(),

@@ -8,6 +8,7 @@ use super::identity::Identity;
 use super::machine_defaults::MachineDefaults;
 use super::network::Network;
 use super::parse::cpu_choice::{CpuChoice, format_cpus};
+use super::replication::{self, Replication};
 use super::sources::Mode;
 use super::values::Values;
 
@@ -40,6 +41,8 @@ pub struct ShardIdentity {
     pub fast_listen_port: u16,
     /// Port for slaves, as registered.
     pub ha_listen_port: u16,
+    /// Port for the other replicas of this shard; `None` unless in Raft mode.
+    pub replica_port: Option<u16>,
     /// `host:port` that clients are told.
     pub advertised_address: String,
     /// `host:port` that slaves are told.
@@ -73,7 +76,13 @@ impl ShardLayout {
         }
     }
 
-    pub(super) fn shard(&self, index: u32, identity: &Identity, network: &Network) -> ShardIdentity {
+    pub(super) fn shard(
+        &self,
+        index: u32,
+        identity: &Identity,
+        network: &Network,
+        replication: &Replication,
+    ) -> ShardIdentity {
         assert!(index < self.count, "shard {index} of {}", self.count);
         let step = u16::try_from(index).expect("SHARDS_MAX fits") * SHARD_PORT_STEP;
         let (listen_port, ha_listen_port) = (network.listen_port + step, network.ha_listen_port + step);
@@ -84,6 +93,7 @@ impl ShardLayout {
             listen_port,
             fast_listen_port: listen_port - FAST_PORT_DISTANCE,
             ha_listen_port,
+            replica_port: replication.raft().map(|raft| raft.own().port(index)),
             advertised_address: host_and_port(&network.advertised_host, listen_port),
             ha_advertised_address: host_and_port(&network.ha_advertised_host, ha_listen_port),
             cpu: self.cpu(index),
@@ -116,12 +126,17 @@ pub(super) fn check_ports(values: &Values, mode: Mode) -> Result<(), ConfigError
         let listen_port = values.number("listenPort");
         return Err(ConfigError::PortsOutOfRange { listen_port, shards, first, last });
     }
+    // Whether these exist is checked with those of the other nodes.
+    if let Some(own) = replication::own_peer(values) {
+        let port = |index: u32| i64::from(own.address.port) + i64::from(index) * i64::from(SHARD_PORT_STEP);
+        wanted.extend((0..shards).map(|index| (port(index), format!("replica port of shard {index}"))));
+    }
     if let Some(port) = chosen_port(values) {
         wanted.push((i64::from(port), "metrics endpoint".to_owned()));
     }
     for (port, other) in wanted {
         if let Some(one) = uses.insert(port, other.clone()) {
-            let port = u16::try_from(port).expect("checked above");
+            let port = u16::try_from(port).expect("of two uses of a port at least one is checked above");
             return Err(ConfigError::PortTwice { port, one, other });
         }
     }

@@ -12,7 +12,7 @@ use super::*;
 use crate::placement::{CpuPlace, Topology};
 
 /// A machine of eight processors, four of which this process may run on.
-fn machine() -> MachineDefaults {
+pub(super) fn machine() -> MachineDefaults {
     MachineDefaults {
         host_name: "node-7".to_owned(),
         local_ipv4: Some(Ipv4Addr::new(10, 0, 0, 7)),
@@ -24,7 +24,7 @@ fn machine() -> MachineDefaults {
     }
 }
 
-fn load_on(
+pub(super) fn load_on(
     machine: MachineDefaults,
     mode: Mode,
     text: &str,
@@ -34,20 +34,20 @@ fn load_on(
     BrokerConfig::load(&sources, machine)
 }
 
-fn load(text: &str) -> (BrokerConfig, Vec<ConfigWarning>) {
+pub(super) fn load(text: &str) -> (BrokerConfig, Vec<ConfigWarning>) {
     load_on(machine(), Mode::Server, text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn config(text: &str) -> BrokerConfig {
+pub(super) fn config(text: &str) -> BrokerConfig {
     load(text).0
 }
 
-fn standalone(text: &str) -> BrokerConfig {
+pub(super) fn standalone(text: &str) -> BrokerConfig {
     load_on(machine(), Mode::Standalone, text).unwrap_or_else(|errors| panic!("{errors}")).0
 }
 
 /// The message of the only error.
-fn error(text: &str) -> String {
+pub(super) fn error(text: &str) -> String {
     error_in(Mode::Server, text)
 }
 
@@ -57,7 +57,7 @@ fn error_in(mode: Mode, text: &str) -> String {
     errors[0].to_string()
 }
 
-fn warnings(text: &str) -> Vec<String> {
+pub(super) fn warnings(text: &str) -> Vec<String> {
     let all = load(&format!("namesrvAddr=a:1\n{text}")).1;
     all.iter().map(ConfigWarning::to_string).collect()
 }
@@ -114,7 +114,10 @@ fn other_value(property: &Property, default: &str) -> String {
             if default < max { default + 1 } else { default - 1 }.to_string()
         }
         Kind::Choice(words) => (*words.iter().find(|word| **word != default).unwrap()).to_owned(),
-        Kind::Text | Kind::Name | Kind::TopicName => "another".to_owned(),
+        Kind::Text | Kind::Name | Kind::TopicName | Kind::GroupName => "another".to_owned(),
+        Kind::NodeId => "n1".to_owned(),
+        Kind::RaftPeers => "n0-10.0.0.7:1;n1-10.0.0.8:1".to_owned(),
+        Kind::HostPort => "10.0.0.8:10912".to_owned(),
         Kind::IpAddress | Kind::Host => "127.0.0.2".to_owned(),
         Kind::Path => "/another".to_owned(),
         Kind::SegmentBytes => (512 << 20).to_string(),
@@ -126,20 +129,39 @@ fn other_value(property: &Property, default: &str) -> String {
     }
 }
 
+/// Other settings without which a property says nothing.
+fn needed_for(property: &str) -> &'static str {
+    match property {
+        "dLegerGroup" | "dLegerPeers" | "dLegerSelfId" | "preferredLeaderId" | "electionTimeoutMs" => {
+            "enableDLegerCommitLog=true\ndLegerGroup=g\ndLegerPeers=n0-10.0.0.7:40911;n1-10.0.0.8:40911\ndLegerSelfId=n0\n"
+        }
+        "enableDLegerCommitLog" => "dLegerGroup=g\ndLegerPeers=n0-10.0.0.7:40911\ndLegerSelfId=n0\n",
+        "inSyncReplicas" | "minInSyncReplicas" | "haMaxGapNotInSync" | "slaveTimeout" => {
+            "brokerRole=SYNC_MASTER\nenableAutoInSyncReplicas=true\ninSyncReplicas=3\n"
+        }
+        "enableAutoInSyncReplicas" => "brokerRole=SYNC_MASTER\n",
+        "haMasterAddress" | "brokerId" => "brokerRole=SLAVE\nbrokerId=7\n",
+        _ => "",
+    }
+}
+
 #[test]
 fn every_working_property_reaches_a_field() {
     let fields = |config: &BrokerConfig| {
         let BrokerConfig { identity, network, shards, store, topics, .. } = config;
-        let BrokerConfig { sends, pulls, consumers, registration, endpoint, .. } = config;
+        let BrokerConfig { sends, pulls, consumers, registration, replication, endpoint, .. } = config;
         let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}");
-        format!("{first}{sends:?}{pulls:?}{consumers:?}{registration:?}{endpoint:?}")
+        let Replication { mode, slave_reads, catch_up_bytes_per_second, .. } = replication;
+        let copies = format!("{mode:?}{slave_reads:?}{catch_up_bytes_per_second}");
+        format!("{first}{sends:?}{pulls:?}{consumers:?}{registration:?}{copies}{endpoint:?}")
     };
-    let before = config("");
-    let elsewhere = ["brokerId", "configBlackList"]; // always 0; read by `update`
+    let elsewhere = ["configBlackList"]; // read by `update`
     let works = |property: &&Property| property.class == Class::Works && !elsewhere.contains(&property.name);
     for property in PROPERTIES.iter().filter(works) {
+        let needed = needed_for(property.name);
+        let before = config(needed);
         let value = other_value(property, &before.property(property.name).unwrap());
-        let after = config(&format!("{}={value}", property.name));
+        let after = config(&format!("{needed}{}={value}", property.name));
         assert_eq!(after.property(property.name), Some(value), "{}", property.name);
         assert_ne!(fields(&after), fields(&before), "{}", property.name);
     }
@@ -218,21 +240,12 @@ fn what_is_not_there_yet_warns_unless_it_stays_off() {
 }
 
 #[test]
-fn replication_access_control_and_tls_are_refused_and_may_be_switched_off() {
-    for line in [
-        "brokerRole=SYNC_MASTER",
-        "brokerRole=SLAVE",
-        "aclEnable=true",
-        "authenticationEnabled=true",
-        "enableDLegerCommitLog=true",
-        "enableControllerMode=true",
-        "inSyncReplicas=2",
-        "useTLS=true",
-    ] {
+fn access_control_controllers_and_tls_are_refused_and_may_be_switched_off() {
+    for line in ["aclEnable=true", "authenticationEnabled=true", "enableControllerMode=true", "useTLS=true"] {
         let text = error(line);
         assert!(text.contains(line) && text.contains("is not there yet"), "{text}");
     }
-    let (_, warnings) = load("namesrvAddr=a:1\nbrokerRole=ASYNC_MASTER\naclEnable=FALSE\nenableDLegerCommitLog=false");
+    let (_, warnings) = load("namesrvAddr=a:1\naclEnable=FALSE\nenableControllerMode=false");
     assert_eq!(warnings, []);
 }
 

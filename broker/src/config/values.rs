@@ -10,7 +10,10 @@ use super::error::{ConfigError, ConfigErrors, ConfigWarning};
 use super::machine_defaults::MachineDefaults;
 use super::parse::cpu_choice::CpuChoice;
 use super::parse::delete_hours::DeleteHours;
+use super::parse::host_port::HostPort;
 use super::parse::name_servers::NameServers;
+use super::parse::node_id::NodeId;
+use super::parse::raft_peers::RaftPeers;
 use super::property::{Class, Default, Kind, Property, Value};
 use super::property_table::{self, PROPERTIES};
 use super::sources::{Assignment, Origin, Sources};
@@ -80,6 +83,19 @@ impl Values {
         &self.entry(name).origin
     }
 
+    /// Whether somebody set it, to whatever value.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        *self.origin(name) != Origin::Default
+    }
+
+    /// Its value as text, unless that is what it would be anyway.
+    pub(super) fn changed(&self, name: &str) -> Option<String> {
+        let property = property_table::find(name).unwrap_or_else(|| unreachable!("{name} is a row of the table"));
+        let written = self.entry(name).value.to_string();
+        let is_default = matches!(property.default, Default::Fixed(default) if default == written);
+        (!is_default).then_some(written)
+    }
+
     pub(super) fn bool(&self, name: &str) -> bool {
         let Value::Bool(value) = self.entry(name).value else { unreachable!("{name} is a switch") };
         value
@@ -123,6 +139,21 @@ impl Values {
 
     pub(super) fn name_servers(&self, name: &str) -> &NameServers {
         let Value::NameServers(value) = &self.entry(name).value else { unreachable!("{name} lists name servers") };
+        value
+    }
+
+    pub(super) fn host_port(&self, name: &str) -> Option<&HostPort> {
+        let Value::HostPort(value) = &self.entry(name).value else { unreachable!("{name} is an address") };
+        value.as_ref()
+    }
+
+    pub(super) fn node_id(&self, name: &str) -> Option<NodeId> {
+        let Value::NodeId(value) = self.entry(name).value else { unreachable!("{name} is a node") };
+        value
+    }
+
+    pub(super) fn raft_peers(&self, name: &str) -> &RaftPeers {
+        let Value::RaftPeers(value) = &self.entry(name).value else { unreachable!("{name} lists nodes") };
         value
     }
 

@@ -12,6 +12,7 @@ mod shard_metrics;
 mod shard_report;
 mod traffic;
 mod write_groups;
+mod write_replication;
 mod write_report;
 
 pub use broker_view::{BrokerView, Stage};

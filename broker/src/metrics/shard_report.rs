@@ -1,6 +1,7 @@
 //! A shard's answer to a scrape.
 
 use observe::{RpcSeries, ShardSample};
+use protocol::body::ReplicationStatus;
 
 use super::shard_metrics::MessageSizes;
 use super::traffic::{GroupVolume, TopicVolume};
@@ -33,6 +34,8 @@ pub struct ShardReport {
     pub(crate) has_ring: bool,
     pub(crate) is_failed: bool,
     pub(crate) is_disk_full: bool,
+    /// `None` for a shard that stands alone.
+    pub(crate) replication: Option<ReplicationStatus>,
 }
 
 impl ShardReport {
@@ -77,6 +80,7 @@ impl ShardReport {
             has_ring: log.has_ring(),
             is_failed: log.failure().is_some(),
             is_disk_full: shard.disk_is_full.get(),
+            replication: shard.replication_status(),
         }
     }
 }

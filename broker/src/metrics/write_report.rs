@@ -5,6 +5,7 @@ use protocol::code::{RequestCode, ResponseCode};
 use protocol::topic_name;
 
 use super::shard_report::ShardReport;
+use super::write_replication::write_replication;
 use crate::config::EndpointConfig;
 use crate::route_table;
 
@@ -53,6 +54,9 @@ pub(crate) fn write_report(
         write_store(families, labels, report);
     }
     write_shard(families, labels, report);
+    if let Some(status) = &report.replication {
+        write_replication(families, labels, status);
+    }
 }
 
 fn write_stats(families: &mut Families, labels: &ShardLabels<'_>, report: &ShardReport, permission: i32) {

@@ -35,7 +35,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     if groups > HEARTBEAT_GROUPS_MAX {
         return Err(failed(format!("the heartbeat names {groups} groups, at most {HEARTBEAT_GROUPS_MAX} are taken")));
     }
-    if !heartbeat.consumer_data_set.is_empty() {
+    if !heartbeat.consumer_data_set.is_empty() && shard.may_change() {
         shard.admit_change()?;
     }
     let connection = client_connection(request);
@@ -60,6 +60,10 @@ fn client_connection(request: &Request<'_>) -> ClientConnection {
 fn admit<E: Env>(shard: &Shard<E>, data: &ConsumerData) -> Admission {
     let mut tables = shard.tables.borrow_mut();
     let now_ms = shard.env.now_ms();
+    if !shard.may_change() {
+        // Whoever leads makes the group. Here its members are known by their connections only.
+        return Admission::Admitted { notifies_changes: false };
+    }
     let Ok(config) = tables.groups.auto_create(&data.group_name, now_ms) else { return Admission::Refused };
     let (notifies, queues) = (config.notify_consumer_ids_changed_enable, config.retry_queue_nums);
     if queues > 0 {

@@ -1,6 +1,7 @@
 //! What each request does. A processor checks, changes tables or appends, and answers, now or when that is safe.
 
 pub(crate) mod group_admin;
+pub(crate) mod ha_status;
 pub(crate) mod heartbeat;
 pub(crate) mod lock;
 pub(crate) mod offset;

@@ -127,7 +127,7 @@ pub(crate) fn query<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
             return Err(Halt::refuse(ResponseCode::QUERY_NOT_FOUND, remark));
         }
     };
-    request.ticket().answer(shard, ResponseCode::SUCCESS, None, |encoder| {
+    shard.answer_settled(request.ticket(), |encoder| {
         encoder.field("offset", offset);
     });
     Ok(())
@@ -157,6 +157,7 @@ pub(crate) fn update<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
         return Err(Halt::refuse(ResponseCode::TOPIC_NOT_EXIST, format!("Topic {topic} not exist!")));
     }
     tables.offsets.commit(group, topic, queue_id, offset);
-    request.ticket().answer(shard, ResponseCode::SUCCESS, None, |_| ());
+    drop(tables);
+    shard.answer_settled(request.ticket(), |_| ());
     Ok(())
 }

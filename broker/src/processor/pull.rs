@@ -80,7 +80,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let suspend_ms: i64 = header.optional("suspendTimeoutMillis")?.unwrap_or(0);
     let (group_sys_flag, topic_sys_flag) = check(shard, request.peer.remote, group, topic, queue_id)?;
     let filter = filter_of(shard, request, flags, group, topic)?;
-    if flags.commits_offset() {
+    if flags.commits_offset() && shard.may_change() {
         let committed: i64 = header.require("commitOffset")?;
         shard.tables.borrow_mut().offsets.commit(group, topic, queue_id, committed);
     }
@@ -93,7 +93,8 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let messages_max = messages_max.max(1) as usize;
     let slot = shard.metrics.group(group);
     let job = PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag, group: slot };
-    let reset = shard.tables.borrow_mut().offsets.take_reset(group, topic, queue_id);
+    let may_change = shard.may_change();
+    let reset = may_change.then(|| shard.tables.borrow_mut().offsets.take_reset(group, topic, queue_id)).flatten();
     if let Some(next_offset) = reset {
         let remark = "OFFSET_RESET";
         job.answer_empty(shard, &Outcome { code: ResponseCode::PULL_OFFSET_MOVED, remark, next_offset });
@@ -236,7 +237,7 @@ fn collect_cached<E: Env>(shard: &Shard<E>, job: &PullJob, end: i64) -> Option<F
     while found.next_offset < until {
         let Some(unit) = shard.store.unit(job.queue, found.next_offset as u64) else { break };
         if job.filter.matches(unit.tags_code) {
-            let is_cached = shard.store.log().with_cached(unit.physical_offset, unit.bytes as usize, |_| ()).is_some();
+            let is_cached = shard.store.is_cached(unit.physical_offset, unit.bytes as usize);
             if !is_cached || !found.has_room(unit, limits, job.messages_max) {
                 break;
             }

@@ -15,7 +15,7 @@ use crate::shard::Shard;
 const VERSION_TEXT: &str = "V5_5_0";
 
 /// The table of behaviour.md §17. Thread pools, page cache and timer wheel are not there; their keys are, since tools
-/// fail on a missing one, and say 0.
+/// fail on a missing one, and say 0. A replica adds the rows of [`protocol::body::replication_status`].
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let mut kv = KvTable::default();
     let mut set = |key: &str, value: String| {
@@ -68,6 +68,9 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     set("timerEnqueueTps", "0.0".to_owned());
     set("timerDequeueTps", "0.0".to_owned());
     drop(statistics);
+    if let Some(status) = shard.replication_status() {
+        status.write(&mut kv.table);
+    }
     request.ticket().succeed_with_body(shard, &kv.encode());
     Ok(())
 }

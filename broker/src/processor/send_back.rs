@@ -136,6 +136,9 @@ pub(crate) async fn append_patiently<E: Env>(
     let (topic, queue_id) = (fields.topic, fields.queue_id);
     let mut tries = 0;
     loop {
+        if !shard.may_change() {
+            return Err(AppendError::Failed { cause: "this replica does not lead any more".to_owned() });
+        }
         let appended = shard.append(topic, queue_id, std::slice::from_mut(&mut fields), |_| tags_code, control);
         match appended {
             Err(AppendError::Backlog { .. } | AppendError::SegmentPending) if tries < APPEND_TRIES => {

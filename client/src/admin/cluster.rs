@@ -1,6 +1,6 @@
 //! Brokers: who belongs to which cluster, and how each is doing.
 
-use protocol::body::{ClusterInfo, KvTable};
+use protocol::body::{ClusterInfo, HaStatus, KvTable};
 use protocol::code::RequestCode;
 
 use super::Admin;
@@ -21,5 +21,13 @@ impl Admin {
     /// The broker's refusal, or why it could not be asked.
     pub async fn broker_runtime_info(&self, broker_address: &str) -> Result<KvTable, ClientError> {
         self.request(broker_address, RequestCode::GET_BROKER_RUNTIME_INFO, |_| {}).await?.body(KvTable::decode)
+    }
+
+    /// How far the copies of a broker's log are.
+    ///
+    /// # Errors
+    /// The broker's refusal, or why it could not be asked.
+    pub async fn broker_ha_status(&self, broker_address: &str) -> Result<HaStatus, ClientError> {
+        self.request(broker_address, RequestCode::GET_BROKER_HA_STATUS, |_| {}).await?.body(HaStatus::decode)
     }
 }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::topic_routes::PERM_READ;
 
+mod failover;
+
 const A: Connection = Connection(1);
 const B: Connection = Connection(2);
 

@@ -155,6 +155,21 @@ impl Exchange {
         self.ask(103, &fields, table_body(topics, 1).as_bytes())
     }
 
+    /// Registers a replica of `broker-a` with topics T and U in a term; its HA address is its own with a `1` behind.
+    pub(crate) fn register_replica(&mut self, address: &str, broker_id: i64, term: i64) -> Answer {
+        let (broker_id, ha_server) = (broker_id.to_string(), format!("{address}1"));
+        let fields = [
+            ("brokerName", "broker-a"),
+            ("brokerAddr", address),
+            ("clusterName", "DefaultCluster"),
+            ("haServerAddr", &ha_server),
+            ("brokerId", &broker_id),
+            ("enableActingMaster", "false"),
+            ("bodyCrc32", "0"),
+        ];
+        self.ask(103, &fields, table_body_of_term(&["T", "U"], term, 1).as_bytes())
+    }
+
     /// Text of a topic's route body; `None` without a route.
     pub(crate) fn route(&mut self, topic: &str) -> Option<String> {
         let answer = self.ask(105, &[("topic", topic)], b"");
@@ -186,6 +201,11 @@ pub(crate) fn json_frame(header: &str, body: &[u8]) -> Vec<u8> {
 
 /// Body of a registration with topics of four queues.
 pub(crate) fn table_body(topics: &[&str], counter: i64) -> String {
+    table_body_of_term(topics, 0, counter)
+}
+
+/// The same with a term as the state version.
+pub(crate) fn table_body_of_term(topics: &[&str], term: i64, counter: i64) -> String {
     let configs: Vec<_> = topics
         .iter()
         .map(|topic| {
@@ -195,7 +215,7 @@ pub(crate) fn table_body(topics: &[&str], counter: i64) -> String {
         })
         .collect();
     let configs = configs.join(",");
-    let version = format!(r#"{{"counter":{counter},"stateVersion":0,"timestamp":1700000000000}}"#);
+    let version = format!(r#"{{"counter":{counter},"stateVersion":{term},"timestamp":1700000000000}}"#);
     format!(
         r#"{{"filterServerList":[],"topicConfigSerializeWrapper":{{"dataVersion":{version},"mappingDataVersion":{version},"topicConfigTable":{{{configs}}},"topicQueueMappingDetailMap":{{}},"topicQueueMappingInfoMap":{{}}}}}}"#
     )

@@ -32,6 +32,7 @@ pub mod consumer_offset_table;
 pub mod data_version;
 mod error;
 pub mod fastjson;
+pub mod ha_status;
 pub mod heartbeat;
 pub mod id_list;
 pub mod kv_table;
@@ -40,6 +41,7 @@ pub mod message_queue;
 mod named_enum;
 pub mod queue_offsets;
 pub mod register_broker;
+pub mod replication_status;
 pub mod route;
 pub mod subscription_group;
 pub mod topic_config;
@@ -52,6 +54,7 @@ pub use consume_stats::{ConsumeOffsets, ConsumeStats, ConsumeStatsList};
 pub use consumer_offset_table::{ConsumerOffsetTable, DelayOffsetTable};
 pub use data_version::DataVersion;
 pub use error::BodyError;
+pub use ha_status::{HaClientStatus, HaConnectionStatus, HaStatus};
 pub use heartbeat::{
     ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, ProducerData, SubscriptionData,
 };
@@ -61,6 +64,9 @@ pub use lock_batch::{LockBatchRequest, LockBatchResponse};
 pub use message_queue::MessageQueue;
 pub use queue_offsets::{ConsumerStatus, QueueOffsets};
 pub use register_broker::RegisterBrokerBody;
+pub use replication_status::{
+    Extent, FollowerStatus, IN_SYNC_GAP_BYTES, Lag, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus,
+};
 pub use route::{BrokerData, QueueData, TopicRouteData};
 pub use subscription_group::{
     GroupRetryPolicy, SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupTable,

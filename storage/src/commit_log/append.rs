@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, LogId};
+use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, LogId, crc_of};
 use crate::file::{AlignedBuffer, BLOCK_BYTES, align_down};
 use crate::ring::Ring;
 
@@ -17,7 +17,7 @@ const ENTRY_BYTES_TARGET: usize = 256 << 10;
 /// Longest entry, bytes with header: a whole frame of the protocol and what the broker adds to it.
 pub const ENTRY_BYTES_MAX: usize = 20 << 20;
 /// A buffer that collects many units grows to at most this, so that one write is neither tiny nor a stall.
-const BUFFER_BYTES_MAX: usize = 1 << 20;
+pub(super) const BUFFER_BYTES_MAX: usize = 1 << 20;
 const BUFFER_BYTES_MIN: usize = 2 * BLOCK_BYTES;
 /// Of the place for the next unit, no more than this is fetched ahead.
 const PREFETCH_BYTES_MAX: usize = 2 << 10;
@@ -66,6 +66,13 @@ impl<B: AlignedBuffer> LogBuffer<B> {
         &self.memory
     }
 
+    /// The same without what lies behind `position`.
+    pub(crate) fn cut(&self, position: u64) -> Self {
+        let (end, covers) = (self.end.min(position), self.covers.min(position));
+        let &Self { start, first, allocated, .. } = self;
+        Self { start, first, end, covers, allocated, memory: self.memory.clone() }
+    }
+
     /// The bytes from `position` on, if all of them lie in this buffer.
     pub(crate) fn slice(&self, position: u64, bytes: usize) -> Option<&[u8]> {
         if position < self.first || position + bytes as u64 > self.end {
@@ -91,6 +98,8 @@ impl<B: AlignedBuffer> OpenBuffer<B> {
 }
 
 struct OpenEntry {
+    /// `None`: what it holds says it.
+    kind: Option<EntryKind>,
     position: u64,
     message_bytes: usize,
     message_count: u32,
@@ -120,7 +129,7 @@ fn prefetch(memory: &[u8], from: usize, bytes: usize) {
 fn prefetch(_memory: &[u8], _from: usize, _bytes: usize) {}
 
 /// Where the log stands: what an entry made next will say.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub struct LogPosition {
     /// Physical offset of the next entry.
     pub position: u64,
@@ -128,13 +137,19 @@ pub struct LogPosition {
     pub index: u64,
     /// Term of the last entry.
     pub term: u64,
+    /// CRC of the last header, a filler's included; 0 for an empty log.
+    pub previous: u32,
 }
 
 /// The growing end of the log. See the module's text.
 pub(crate) struct Tail<B> {
     id: LogId,
+    /// Term of entries made here from now on.
     term: u64,
+    /// Index and term of the last entry, and the CRC of the last header.
     index: u64,
+    last_term: u64,
+    previous: u32,
     /// End of everything appended, the open entry included.
     end: u64,
     /// End of the last sealed entry.
@@ -151,6 +166,8 @@ pub(crate) struct Tail<B> {
     carry: Vec<u8>,
     /// Bytes of the last frozen buffer: how large the next one should be.
     frozen_bytes: usize,
+    /// Headers of entries made here, if somebody takes them: see [`Self::keep_made`].
+    made: Option<Vec<EntryHeader>>,
     ring: Option<Box<dyn Ring>>,
 }
 
@@ -162,6 +179,8 @@ impl<B: AlignedBuffer> Tail<B> {
             id,
             term: at.term,
             index: at.index,
+            last_term: at.term,
+            previous: at.previous,
             end: at.position,
             sealed: at.position,
             stable: 0,
@@ -172,6 +191,7 @@ impl<B: AlignedBuffer> Tail<B> {
             frozen: VecDeque::new(),
             carry,
             frozen_bytes: 0,
+            made: None,
             ring: None,
         }
     }
@@ -181,12 +201,36 @@ impl<B: AlignedBuffer> Tail<B> {
     }
 
     pub(crate) fn sealed(&self) -> LogPosition {
-        LogPosition { position: self.sealed, index: self.index, term: self.term }
+        LogPosition { position: self.sealed, index: self.index, term: self.last_term, previous: self.previous }
     }
 
     pub(crate) fn set_term(&mut self, term: u64) {
-        assert!(term >= self.term && self.entry.is_none());
+        assert!(term >= self.last_term && self.entry.is_none());
         self.term = term;
+    }
+
+    /// Continues at `at`, behind an entry that was in the log; `carry` as for [`Self::new`]. Everything is written.
+    pub(crate) fn go_back(&mut self, at: LogPosition, segment_end: u64, carry: Vec<u8>) {
+        let back = Self::new(self.id, at, segment_end, carry);
+        let before = std::mem::replace(self, back);
+        assert!(before.made.as_ref().is_none_or(Vec::is_empty), "what was made here is taken before");
+        (self.term, self.ring, self.made) = (before.term, before.ring, before.made);
+    }
+
+    /// From here on, the headers of sealed entries wait to be taken by [`Self::take_made`].
+    pub(crate) fn keep_made(&mut self) {
+        self.made = Some(Vec::new());
+    }
+
+    /// Moves the headers of the entries that were made here since the last call to the end of `headers`.
+    pub(crate) fn take_made(&mut self, headers: &mut Vec<EntryHeader>) {
+        if let Some(made) = &mut self.made {
+            headers.append(made);
+        }
+    }
+
+    pub(crate) fn segment_end(&self) -> u64 {
+        self.segment_end
     }
 
     /// From here on, sealed entries are mirrored to `ring`.
@@ -271,7 +315,7 @@ impl<B: AlignedBuffer> Tail<B> {
         let Some(open) = &mut self.open else { unreachable!("room was made") };
         open.filled += HEADER_BYTES;
         let control = std::mem::take(&mut self.spare_control);
-        self.entry = Some(OpenEntry { position: self.end, message_bytes: 0, message_count: 0, control });
+        self.entry = Some(OpenEntry { kind: None, position: self.end, message_bytes: 0, message_count: 0, control });
         self.end += HEADER_BYTES as u64;
     }
 
@@ -290,9 +334,26 @@ impl<B: AlignedBuffer> Tail<B> {
         self.open = Some(OpenBuffer { start, first: self.end, filled: carried, memory });
     }
 
+    /// Adds an entry of `kind` that holds `payload` alone. The caller has sealed, and rolled where that is needed.
+    pub(crate) fn append_marker(
+        &mut self,
+        kind: EntryKind,
+        payload: &[u8],
+        allocate: impl FnMut(usize) -> B,
+    ) -> EntryHeader {
+        self.open_entry(HEADER_BYTES + payload.len(), allocate);
+        let Some(entry) = &mut self.entry else { unreachable!("just opened") };
+        entry.kind = Some(kind);
+        entry.control.extend_from_slice(payload);
+        match self.seal() {
+            Some(header) => header,
+            None => unreachable!("just opened"),
+        }
+    }
+
     /// Closes the open entry: from here on it is part of the log, and in the ring.
-    pub(crate) fn seal(&mut self) {
-        let Some(mut entry) = self.entry.take() else { return };
+    pub(crate) fn seal(&mut self) -> Option<EntryHeader> {
+        let mut entry = self.entry.take()?;
         let Some(open) = &mut self.open else { unreachable!("an entry lies in the open buffer") };
         let control = entry.control.len();
         open.memory.as_mut()[open.filled..open.filled + control].copy_from_slice(&entry.control);
@@ -302,7 +363,7 @@ impl<B: AlignedBuffer> Tail<B> {
         let (head, payload) = open.memory.as_mut()[from..open.filled].split_at_mut(HEADER_BYTES);
         self.index += 1;
         let header = EntryHeader {
-            kind: if entry.message_count == 0 { EntryKind::Control } else { EntryKind::Messages },
+            kind: entry.kind.unwrap_or(if entry.message_count == 0 { EntryKind::Control } else { EntryKind::Messages }),
             term: self.term,
             index: self.index,
             position: entry.position,
@@ -311,8 +372,10 @@ impl<B: AlignedBuffer> Tail<B> {
             message_bytes: entry.message_bytes as u32,
             message_count: entry.message_count,
             payload_crc: crc32fast::hash(payload),
+            previous: self.previous,
         };
-        header.encode(self.id, head);
+        self.previous = header.encode(self.id, head);
+        self.last_term = self.term;
         if let Some(ring) = &mut self.ring {
             ring.write(entry.position, &open.memory.as_ref()[from..open.filled]);
         }
@@ -320,17 +383,24 @@ impl<B: AlignedBuffer> Tail<B> {
         assert_eq!(self.sealed, header.end());
         entry.control.clear();
         self.spare_control = entry.control;
+        if let Some(made) = &mut self.made {
+            made.push(header);
+        }
+        Some(header)
     }
 
     /// Fills the segment up and continues at its end, where the segment `next_end` ends begins.
     pub(crate) fn roll(&mut self, next_end: u64, allocate: impl FnMut(usize) -> B) {
         self.seal();
-        assert!(self.end + HEADER_BYTES as u64 <= self.segment_end, "every entry leaves room for a filler");
-        self.make_room(HEADER_BYTES, allocate);
-        let Some(open) = &mut self.open else { unreachable!("room was made") };
-        let header = EntryHeader {
+        let header = self.filler();
+        self.adopt_filler(&header, next_end, allocate);
+    }
+
+    /// What fills the segment up behind the last entry.
+    fn filler(&self) -> EntryHeader {
+        EntryHeader {
             kind: EntryKind::Filler,
-            term: self.term,
+            term: self.last_term,
             index: self.index,
             position: self.end,
             stable: self.stable,
@@ -338,9 +408,23 @@ impl<B: AlignedBuffer> Tail<B> {
             message_bytes: 0,
             message_count: 0,
             payload_crc: 0,
-        };
+            previous: self.previous,
+        }
+    }
+
+    /// What an entry at the start of the next segment names as the header before it.
+    pub(crate) fn filler_crc(&self) -> u32 {
+        self.filler().encode(self.id, &mut [0; HEADER_BYTES])
+    }
+
+    /// Takes over a filler that is already made; the log continues in the segment that `next_end` ends.
+    pub(crate) fn adopt_filler(&mut self, header: &EntryHeader, next_end: u64, allocate: impl FnMut(usize) -> B) {
+        assert!(self.end + HEADER_BYTES as u64 <= self.segment_end, "every entry leaves room for a filler");
+        assert!(self.entry.is_none() && header.position == self.end && header.end() == self.segment_end);
+        self.make_room(HEADER_BYTES, allocate);
+        let Some(open) = &mut self.open else { unreachable!("room was made") };
         let place = &mut open.memory.as_mut()[open.filled..open.filled + HEADER_BYTES];
-        header.encode(self.id, place);
+        self.previous = header.encode(self.id, place);
         if let Some(ring) = &mut self.ring {
             ring.write(self.end, place);
         }
@@ -369,7 +453,8 @@ impl<B: AlignedBuffer> Tail<B> {
         self.end += bytes.len() as u64;
         self.sealed = self.end;
         assert_eq!(self.sealed, header.end());
-        (self.index, self.term) = (header.index, header.term);
+        (self.index, self.last_term, self.previous) = (header.index, header.term, crc_of(bytes));
+        self.term = self.term.max(header.term);
         if let Some(ring) = &mut self.ring {
             ring.write(header.position, bytes);
         }

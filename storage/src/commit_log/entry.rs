@@ -3,12 +3,14 @@
 //! ```text
 //!  0 magic u32           4 kind u8 | version u8 | zero u16      8 term u64            16 index u64
 //! 24 position u64       32 stable u64                          40 payload bytes u32  44 message bytes u32
-//! 48 message count u32  52 payload crc u32                     56 header crc u32     60 zero u32
+//! 48 message count u32  52 payload crc u32                     56 previous u32       60 header crc u32
 //! 64 payload: message records (message bytes), then control records
 //! ```
 //! Big-endian. `position` is the physical offset of the header itself, so bytes left in a recycled segment never pass
 //! for an entry. `stable` is how far the log was known to be on stable storage when this entry was made: damage below
-//! it is damage, damage above it is a write that power loss tore. The header CRC is seeded with the store's id.
+//! it is damage, damage above it is a write that power loss tore; replicas, whose logs are the same byte for byte, leave
+//! it 0. `previous` is the header CRC of the entry or filler right before, 0 for the first: what a longer log left behind
+//! its end continues only the very entry that it came after. The header CRC is seeded with the log's id.
 
 use crate::error::DamageReason;
 
@@ -16,7 +18,8 @@ use crate::error::DamageReason;
 pub const HEADER_BYTES: usize = 64;
 /// First bytes of every entry header: `TPLE`.
 pub const MAGIC: u32 = 0x5450_4C45;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const CRC_AT: usize = 60;
 
 /// What an entry holds.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -25,9 +28,11 @@ pub enum EntryKind {
     Messages,
     /// Control records only.
     Control,
-    /// Nothing: reaches to the end of its segment, whose bytes mean nothing. It has no index of its own but repeats
-    /// that of the entry before it.
+    /// Nothing: reaches to the end of its segment, whose bytes mean nothing. It has no index or term of its own but
+    /// repeats those of the entry before it.
     Filler,
+    /// A change of the members of a replicated log, in the encoding of whoever replicates it.
+    Membership,
 }
 
 impl EntryKind {
@@ -36,6 +41,7 @@ impl EntryKind {
             Self::Messages => 1,
             Self::Control => 2,
             Self::Filler => 3,
+            Self::Membership => 4,
         }
     }
 
@@ -44,6 +50,7 @@ impl EntryKind {
             1 => Some(Self::Messages),
             2 => Some(Self::Control),
             3 => Some(Self::Filler),
+            4 => Some(Self::Membership),
             _ => None,
         }
     }
@@ -74,6 +81,8 @@ pub struct EntryHeader {
     pub message_count: u32,
     /// CRC-32 of the payload; 0 for a filler.
     pub payload_crc: u32,
+    /// Header CRC of the entry or filler before; 0 for the first.
+    pub previous: u32,
 }
 
 impl EntryHeader {
@@ -87,8 +96,8 @@ impl EntryHeader {
         self.position + HEADER_BYTES as u64
     }
 
-    /// Writes the header into `out`, which is exactly [`HEADER_BYTES`] long.
-    pub fn encode(&self, id: LogId, out: &mut [u8]) {
+    /// Writes the header into `out`, which is exactly [`HEADER_BYTES`] long, and returns its CRC.
+    pub fn encode(&self, id: LogId, out: &mut [u8]) -> u32 {
         assert_eq!(out.len(), HEADER_BYTES);
         out[0..4].copy_from_slice(&MAGIC.to_be_bytes());
         out[4] = self.kind.to_byte();
@@ -102,9 +111,10 @@ impl EntryHeader {
         out[44..48].copy_from_slice(&self.message_bytes.to_be_bytes());
         out[48..52].copy_from_slice(&self.message_count.to_be_bytes());
         out[52..56].copy_from_slice(&self.payload_crc.to_be_bytes());
-        let crc = header_crc(id, &out[..56]);
-        out[56..60].copy_from_slice(&crc.to_be_bytes());
-        out[60..64].fill(0);
+        out[56..CRC_AT].copy_from_slice(&self.previous.to_be_bytes());
+        let crc = header_crc(id, &out[..CRC_AT]);
+        out[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
+        crc
     }
 
     /// Reads a header that is expected at `position`.
@@ -117,7 +127,7 @@ impl EntryHeader {
         if u32_at(0) != MAGIC {
             return Err(DamageReason::NoMagic);
         }
-        if u32_at(56) != header_crc(id, &bytes[..56]) {
+        if u32_at(CRC_AT) != header_crc(id, &bytes[..CRC_AT]) {
             return Err(DamageReason::HeaderCrc);
         }
         let kind = EntryKind::from_byte(bytes[4]).ok_or(DamageReason::UnknownKind { byte: bytes[4] })?;
@@ -134,6 +144,7 @@ impl EntryHeader {
             message_bytes: u32_at(44),
             message_count: u32_at(48),
             payload_crc: u32_at(52),
+            previous: u32_at(56),
         };
         if header.position != position {
             return Err(DamageReason::Misplaced { claims: header.position });
@@ -149,6 +160,13 @@ impl EntryHeader {
         assert_eq!(payload.len(), self.payload_bytes as usize);
         if crc32fast::hash(payload) == self.payload_crc { Ok(()) } else { Err(DamageReason::PayloadCrc) }
     }
+}
+
+/// The CRC of the encoded header that `bytes` begin with: what the next one calls `previous`.
+pub fn crc_of(bytes: &[u8]) -> u32 {
+    let mut crc = [0; 4];
+    crc.copy_from_slice(&bytes[CRC_AT..HEADER_BYTES]);
+    u32::from_be_bytes(crc)
 }
 
 fn header_crc(id: LogId, bytes: &[u8]) -> u32 {
@@ -175,13 +193,15 @@ mod tests {
             message_bytes: 4,
             message_count: 1,
             payload_crc: crc32fast::hash(b"hello"),
+            previous: 0xABCD,
         }
     }
 
     #[test]
     fn a_header_reads_back_as_it_was_written() {
         let mut bytes = [0; HEADER_BYTES];
-        header().encode(ID, &mut bytes);
+        let crc = header().encode(ID, &mut bytes);
+        assert_eq!(crc, crc_of(&bytes));
         assert_eq!(EntryHeader::decode(ID, 4096, &bytes), Ok(header()));
         assert_eq!(header().end(), 4096 + 64 + 5);
         assert_eq!(header().check_payload(b"hello"), Ok(()));
@@ -200,7 +220,7 @@ mod tests {
     fn any_flipped_bit_of_a_header_is_noticed() {
         let mut bytes = [0; HEADER_BYTES];
         header().encode(ID, &mut bytes);
-        for bit in 0..60 * 8 {
+        for bit in 0..HEADER_BYTES * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(EntryHeader::decode(ID, 4096, &flipped).is_err(), "bit {bit}");

@@ -8,6 +8,7 @@ mod append;
 pub mod entry;
 mod read;
 pub mod recover;
+mod replicate;
 mod roll;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use entry::HEADER_BYTES;
 pub use entry::LogId;
 pub use read::LogSlice;
 use read::ReadAhead;
+pub use replicate::UNCOMMITTED_BYTES_MAX;
 use roll::Segments;
 use turns::Turns;
 
@@ -60,6 +62,8 @@ pub struct LogOptions {
     pub flush: FlushMode,
     /// Memory for the newest part of the log, bytes.
     pub cache_bytes: usize,
+    /// Whether other replicas keep the same log: then it is for them to say what is committed.
+    pub is_replicated: bool,
 }
 
 /// The log of one shard.
@@ -75,6 +79,8 @@ pub struct CommitLog<D: Disk> {
     written: Cell<u64>,
     /// End of what is known to be on stable storage.
     stable: Cell<u64>,
+    /// Of a replicated log: up to where a majority has it.
+    committed: Cell<u64>,
     turns: Turns,
     failure: RefCell<Option<String>>,
     /// Where the zeros end that are written ahead into a segment that was made at start; `None`: no such segment.
@@ -121,6 +127,12 @@ impl<D: Disk> CommitLog<D> {
             return Err(AppendError::Failed { cause });
         }
         let unit = Tail::<D::Buffer>::unit_bytes(bytes, control_bytes);
+        self.admit_bytes(unit)?;
+        if self.tail.borrow().needs_roll(bytes, control_bytes) { self.segments.check_next() } else { Ok(()) }
+    }
+
+    /// Whether there is room for a unit of `unit` bytes, its header included.
+    fn admit_bytes(&self, unit: usize) -> Result<(), AppendError> {
         let limit_bytes = self.unit_bytes_max();
         if unit > limit_bytes {
             return Err(AppendError::TooLong { bytes: unit, limit_bytes });
@@ -139,7 +151,11 @@ impl<D: Disk> CommitLog<D> {
         if waiting_bytes > 0 && waiting_bytes + 2 * (unit + HEADER_BYTES) as u64 > limit_bytes {
             return Err(AppendError::Backlog { waiting_bytes, limit_bytes });
         }
-        if tail.needs_roll(bytes, control_bytes) { self.segments.check_next() } else { Ok(()) }
+        let uncommitted_bytes = tail.appended_end() - self.committed.get();
+        if self.options.is_replicated && uncommitted_bytes > UNCOMMITTED_BYTES_MAX {
+            return Err(AppendError::Backlog { waiting_bytes: uncommitted_bytes, limit_bytes: UNCOMMITTED_BYTES_MAX });
+        }
+        Ok(())
     }
 
     /// Longest unit with its header that fits an entry of this log.
@@ -164,6 +180,12 @@ impl<D: Disk> CommitLog<D> {
 
     /// Up to where a record appended now may be acknowledged and read.
     pub fn acknowledgeable(&self) -> u64 {
+        if self.options.is_replicated { self.committed.get() } else { self.kept() }
+    }
+
+    /// Up to where this log keeps its word by itself, whatever other replicas have: in the ring, or written, or on stable
+    /// storage, as the flush mode wants it.
+    pub fn kept(&self) -> u64 {
         match self.options.flush {
             FlushMode::Sync => self.stable.get(),
             FlushMode::Async if self.has_ring() => self.end().position,
@@ -325,7 +347,9 @@ impl<D: Disk> CommitLog<D> {
     fn set_stable(&self, stable: u64) {
         if stable > self.stable.get() {
             self.stable.set(stable);
-            self.tail.borrow_mut().set_stable(stable);
+            if !self.options.is_replicated {
+                self.tail.borrow_mut().set_stable(stable);
+            }
         }
     }
 

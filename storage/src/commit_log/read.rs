@@ -55,6 +55,11 @@ impl<B: AlignedBuffer> ReadAhead<B> {
         Some(slice)
     }
 
+    /// Nothing read so far is right any more.
+    pub(super) fn forget(&self) {
+        self.windows.borrow_mut().clear();
+    }
+
     fn keep(&self, window: Window<B>) {
         if (*window.memory).as_ref().len() as u64 > 2 * WINDOW_BYTES {
             return;
@@ -70,20 +75,24 @@ impl<B: AlignedBuffer> ReadAhead<B> {
 
 impl<D: Disk> CommitLog<D> {
     /// Hands the `bytes` bytes at `position` to `read` if they are in memory: the newest part of the log, or what a
-    /// recent cold read brought.
+    /// recent cold read brought. The latter came from a file and may be damaged.
     pub fn with_cached<R>(&self, position: u64, bytes: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let mut read = Some(read);
+        let mut take = |slice: &[u8]| read.take().map(|read| read(slice));
+        if let Some(result) = self.with_newest(position, bytes, &mut take) {
+            return result;
+        }
+        take(self.read_ahead.find(position, bytes)?.as_ref())
+    }
+
+    /// As [`Self::with_cached`] for the newest part of the log alone, as it was made here.
+    pub fn with_newest<R>(&self, position: u64, bytes: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
         if let Some(slice) = self.tail.borrow().slice(position, bytes) {
             return Some(read(slice));
         }
-        {
-            let cache = self.cache.borrow();
-            let at = cache.buffers.partition_point(|buffer| buffer.end() <= position);
-            if let Some(slice) = cache.buffers.get(at).and_then(|buffer| buffer.slice(position, bytes)) {
-                return Some(read(slice));
-            }
-        }
-        let slice = self.read_ahead.find(position, bytes)?;
-        Some(read(slice.as_ref()))
+        let cache = self.cache.borrow();
+        let at = cache.buffers.partition_point(|buffer| buffer.end() <= position);
+        cache.buffers.get(at).and_then(|buffer| buffer.slice(position, bytes)).map(read)
     }
 
     /// First physical offset of the part that is in memory for sure.
@@ -102,10 +111,13 @@ impl<D: Disk> CommitLog<D> {
         Ok(self.read_cold(position, bytes).await?.as_ref().to_vec())
     }
 
-    /// Reads `bytes` bytes at `position` from the segment file.
+    /// Reads `bytes` bytes at `position` from the segment file, or from what a recent read brought.
     /// # Errors
     /// [`StorageError::OutOfRange`] where the log does not hold them, [`StorageError::Io`] where the file does not.
     pub async fn read_cold(&self, position: u64, bytes: usize) -> Result<LogSlice<D::Buffer>, StorageError> {
+        if let Some(slice) = self.read_ahead.find(position, bytes) {
+            return Ok(slice);
+        }
         let written = self.written.get();
         let end = position + bytes as u64;
         let outside = || StorageError::OutOfRange { asked: position, first: self.first(), end: written };

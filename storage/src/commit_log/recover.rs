@@ -10,8 +10,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::append::{LogPosition, Tail};
-use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, LogId, MAGIC};
+use super::append::{BUFFER_BYTES_MAX, LogPosition, Tail};
+use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, LogId, MAGIC, crc_of};
 use super::read::ReadAhead;
 use super::roll::{Segment, Segments, create_segment, segment_path};
 use super::turns::Turns;
@@ -53,6 +53,8 @@ pub struct LogRecovery {
     pub cut_entries: u64,
     /// Highest term seen anywhere.
     pub term: u64,
+    /// Of a replicated log: entries are missing that had been on stable storage, and that other replicas may rely on.
+    pub may_have_forgotten: bool,
 }
 
 struct Scan {
@@ -65,7 +67,9 @@ struct Scan {
 
 impl<D: Disk> CommitLog<D> {
     /// Opens the log, handing every entry from `from` on to `visit` in order: its header and its payload.
-    /// With `ring`, entries that continue the files are taken from it and written before this returns.
+    /// With `ring`, entries that continue the files are taken from it and written before this returns; only those of
+    /// `ring_term` if it is given.
+    /// A replicated log is opened in spite of damage, up to where it is sound: see [`LogRecovery::may_have_forgotten`].
     /// # Errors
     /// Damage below what was on stable storage, a missing segment, or I/O; the files are as they were.
     pub async fn open(
@@ -74,7 +78,7 @@ impl<D: Disk> CommitLog<D> {
         options: LogOptions,
         from: Option<RecoverFrom>,
         ring: Option<Box<dyn Ring>>,
-        ring_term: u64,
+        ring_term: Option<u64>,
         mut visit: impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
     ) -> Result<(Self, LogRecovery), StorageError> {
         assert!(options.segment_bytes.is_multiple_of(BLOCK_BYTES as u64));
@@ -84,11 +88,14 @@ impl<D: Disk> CommitLog<D> {
         let mut scan = scan_files(id, &segments, from, &mut visit).await?;
         let behind = look_behind(id, &segments, scan.at).await?;
         let stable = scan.stable.max(behind.stable);
-        if stable > scan.at.position {
+        if stable > scan.at.position && !options.is_replicated {
             let (file, at) = locate(&segments, scan.at.position);
             return Err(StorageError::Damaged { file, at, reason: scan.stopped, stable });
         }
-        if scan.stopped == DamageReason::HeaderCrc && scan.at.position.is_multiple_of(BLOCK_BYTES as u64) {
+        if scan.stopped == DamageReason::HeaderCrc
+            && !options.is_replicated
+            && scan.at.position.is_multiple_of(BLOCK_BYTES as u64)
+        {
             // A header at the start of a block is written as a whole or not at all, so this one is no torn write.
             let (path, at) = locate(&segments, scan.at.position);
             let what =
@@ -109,9 +116,13 @@ impl<D: Disk> CommitLog<D> {
             cut_segments(&disk, &mut segments, end_position, options.segment_bytes).await?;
         // A filler ended the last segment: the log goes on at the start of the one behind it.
         scan.at.position = end_position.max(segments.first_key_value().map_or(0, |(first, _)| *first));
-        let carry = read_carry(&segments, scan.at.position).await?;
+        let first = first_at(&segments, scan.at.position);
+        let carry = read_carry(first, &segments[&first], scan.at.position).await?;
         let segments = Segments::new(segments, next);
-        let tail = Tail::new(id, scan.at, segments.end_of(scan.at.position), carry);
+        let mut tail = Tail::new(id, scan.at, segments.end_of(scan.at.position), carry);
+        if options.is_replicated {
+            tail.keep_made();
+        }
         let log = Self {
             disk,
             id,
@@ -122,6 +133,7 @@ impl<D: Disk> CommitLog<D> {
             read_ahead: ReadAhead::new(),
             written: Cell::new(scan.at.position),
             stable: Cell::new(stable.min(scan.at.position)),
+            committed: Cell::new(from.start.position),
             turns: Turns::default(),
             failure: RefCell::new(None),
             prewritten: Cell::new(is_last_new.then_some(scan.at.position)),
@@ -136,6 +148,9 @@ impl<D: Disk> CommitLog<D> {
         let mut tail = log.tail.borrow_mut();
         tail.set_ring(ring);
         report.end = tail.end();
+        // A single write is torn at most, so what is sound further on had been written after it was stable.
+        let torn_end = report.end + BUFFER_BYTES_MAX as u64;
+        report.may_have_forgotten = options.is_replicated && (stable > report.end || behind.last > torn_end);
         report.term = report.term.max(tail.sealed().term);
         drop(tail);
         Ok((log, report))
@@ -173,7 +188,7 @@ impl<D: Disk> CommitLog<D> {
     async fn adopt_from_ring(
         &self,
         ring: &dyn Ring,
-        ring_term: u64,
+        ring_term: Option<u64>,
         visit: &mut impl FnMut(&EntryHeader, &[u8]) -> Result<(), DamageReason>,
     ) -> Result<u64, StorageError> {
         let mut adopted = 0;
@@ -184,7 +199,7 @@ impl<D: Disk> CommitLog<D> {
             bytes.resize(HEADER_BYTES, 0);
             ring.read(at.position, &mut bytes);
             let Ok(header) = EntryHeader::decode(self.id, at.position, &bytes) else { return Ok(adopted) };
-            if header.term != ring_term {
+            if ring_term.is_some_and(|term| header.term != term) {
                 return Ok(adopted);
             }
             if header.kind == EntryKind::Filler {
@@ -193,7 +208,7 @@ impl<D: Disk> CommitLog<D> {
                 }
                 self.prepare_next_segment().await?;
                 let Ok(next_end) = self.segments.start_next() else { return Ok(adopted) };
-                self.tail.borrow_mut().roll(next_end, |bytes| self.disk.buffer(bytes));
+                self.tail.borrow_mut().adopt_filler(&header, next_end, |bytes| self.disk.buffer(bytes));
                 self.flush().await?;
                 continue;
             }
@@ -268,7 +283,7 @@ fn start_of<F>(segments: &BTreeMap<u64, Segment<F>>, from: Option<RecoverFrom>) 
     let end = segments.last_key_value().map_or(0, |(first, segment)| first + segment.bytes);
     let Some(from) = from else {
         if first == 0 {
-            return Ok(RecoverFrom { start: LogPosition { position: 0, index: 0, term: 0 }, stable: 0 });
+            return Ok(RecoverFrom { start: LogPosition { position: 0, index: 0, term: 0, previous: 0 }, stable: 0 });
         }
         return Err(StorageError::CheckpointLost { first, why: "there is none".to_owned() });
     };
@@ -331,11 +346,12 @@ async fn next_entry<F: LogFile>(
         Ok(header) => header,
         Err(reason) => return Ok(Step::Stop(reason)),
     };
+    let previous = crc_of(head);
     if header.kind == EntryKind::Filler {
         if header.end() != reader.end() {
             return Ok(Step::Stop(DamageReason::Lengths));
         }
-        scan.at.position = reader.end();
+        scan.at = LogPosition { position: reader.end(), previous, ..scan.at };
         return Ok(Step::SegmentEnd);
     }
     if header.end() + HEADER_BYTES as u64 > reader.end() {
@@ -346,7 +362,7 @@ async fn next_entry<F: LogFile>(
         return Ok(Step::Stop(reason));
     }
     visit(&header, payload).map_err(|reason| unreadable(&header, reader.first, reason))?;
-    scan.at = LogPosition { position: header.end(), index: header.index, term: header.term };
+    scan.at = LogPosition { position: header.end(), index: header.index, term: header.term, previous };
     scan.stable = scan.stable.max(header.stable);
     scan.entries += 1;
     Ok(Step::Entry)
@@ -359,13 +375,16 @@ fn unreadable(header: &EntryHeader, first: u64, reason: DamageReason) -> Storage
 }
 
 /// Whether an entry with `header` comes right after `at`.
-fn continues(header: &EntryHeader, at: LogPosition) -> Result<(), DamageReason> {
+pub(super) fn continues(header: &EntryHeader, at: LogPosition) -> Result<(), DamageReason> {
     let expected = if header.kind == EntryKind::Filler { at.index } else { at.index + 1 };
     if header.index != expected {
         return Err(DamageReason::Index { expected, found: header.index });
     }
     if header.term < at.term {
         return Err(DamageReason::Term { before: at.term, found: header.term });
+    }
+    if header.previous != at.previous {
+        return Err(DamageReason::Previous);
     }
     Ok(())
 }
@@ -377,6 +396,8 @@ struct Behind {
     entries: u64,
     stable: u64,
     term: u64,
+    /// Physical offset of the last sound header.
+    last: u64,
 }
 
 impl<D: Disk> CommitLog<D> {
@@ -444,6 +465,7 @@ async fn look_behind<F: LogFile>(
                 let Ok(header) = EntryHeader::decode(id, at, &window[found..]) else { continue };
                 if found < bytes && header.index > end.index {
                     behind.entries += 1;
+                    behind.last = at;
                     behind.stable = behind.stable.max(header.stable);
                     behind.term = behind.term.max(header.term);
                 }
@@ -494,13 +516,17 @@ async fn cut_segments<D: Disk>(
     Ok(CutSegments { next, is_last_new: false })
 }
 
-async fn read_carry<F: LogFile>(segments: &BTreeMap<u64, Segment<F>>, end: u64) -> Result<Vec<u8>, StorageError> {
+/// What the segment that begins at `first` holds before `end` in its block.
+pub(super) async fn read_carry<F: LogFile>(
+    first: u64,
+    segment: &Segment<F>,
+    end: u64,
+) -> Result<Vec<u8>, StorageError> {
     let bytes = (end - align_down(end)) as usize;
     if bytes == 0 {
         return Ok(Vec::new());
     }
-    let first = first_at(segments, end);
-    let mut reader = SegmentReader::new(first, &segments[&first], align_down(end));
+    let mut reader = SegmentReader::new(first, segment, align_down(end));
     Ok(reader.bytes(align_down(end), bytes).await?.to_vec())
 }
 

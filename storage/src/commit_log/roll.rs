@@ -81,6 +81,11 @@ impl<D: Disk> Segments<D> {
         self.segments.borrow().iter().map(|(first, segment)| (*first, segment.bytes)).collect()
     }
 
+    /// Physical offset of the first byte of the segment that holds `position`.
+    pub(super) fn start_of(&self, position: u64) -> u64 {
+        self.segments.borrow().range(..=position).next_back().map_or(0, |(first, _)| *first)
+    }
+
     /// The file that holds `position`, and the physical offset of its first byte.
     pub(super) fn file_of(&self, position: u64) -> (Rc<D::LogFile>, u64) {
         self.find(position).unwrap_or_else(|| panic!("no segment holds {position}, which is in the log"))
@@ -146,8 +151,15 @@ impl<D: Disk> Segments<D> {
         }
         self.next.replace(Next::Making);
         self.is_next_wanted.set(false);
-        let path = segment_path(self.end());
+        let end = self.end();
+        let path = segment_path(end);
         match self.make_segment(disk, &path, bytes, prewrite).await {
+            Ok(segment) if self.end() != end => {
+                // The log went back meanwhile: nothing follows there.
+                drop(segment);
+                self.next.replace(Next::Missing);
+                disk.remove(&path).await.map_err(StorageError::io("remove", path))
+            }
             Ok(segment) => {
                 self.next.replace(Next::Ready(segment));
                 Ok(())
@@ -177,6 +189,29 @@ impl<D: Disk> Segments<D> {
             }
         }
         create_segment(disk, path, bytes, prewrite).await
+    }
+
+    /// Removes the segments that begin behind `position`, but the first of them is the next one again.
+    pub(super) async fn remove_behind(&self, disk: &D, position: u64) -> Result<(), StorageError> {
+        let mut behind = self.segments.borrow_mut().split_off(&(position + 1));
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let mut paths: Vec<String> = behind.keys().skip(1).map(|first| segment_path(*first)).collect();
+        let (last, segment) = behind.last_key_value().map_or((0, 0), |(first, segment)| (*first, segment.bytes));
+        let first = behind.pop_first().map(|(_, segment)| segment);
+        let is_being_made = matches!(&*self.next.borrow(), Next::Making);
+        if is_being_made {
+            // Whoever makes it removes it: see `prepare_next`. The first one behind goes too, its place is taken.
+            paths.insert(0, segment_path(self.end()));
+        } else if let Next::Ready(_) = self.next.replace(first.map_or(Next::Missing, Next::Ready)) {
+            paths.push(segment_path(last + segment));
+        }
+        // The last one goes first: a crash in between must leave no hole.
+        for path in paths.iter().rev() {
+            disk.remove(path).await.map_err(StorageError::io("remove", path))?;
+        }
+        disk.sync_directory(DIRECTORY).await.map_err(StorageError::io("sync", DIRECTORY))
     }
 
     /// Removes the oldest segment if it ends at or below `position` and is not the last.

@@ -2,7 +2,8 @@ use super::*;
 use crate::file::LogWrites;
 use crate::file::sim::{CallKind, Counts, Fault, Injection, SimDisk, block_on};
 
-const OPTIONS: LogOptions = LogOptions { segment_bytes: 64 << 10, flush: FlushMode::Sync, cache_bytes: 0 };
+const OPTIONS: LogOptions =
+    LogOptions { segment_bytes: 64 << 10, flush: FlushMode::Sync, cache_bytes: 0, is_replicated: false };
 const UNIT_BYTES: usize = 10_000;
 const SEEDS: u64 = 40;
 
@@ -11,7 +12,7 @@ fn run<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
 }
 
 async fn open(disk: &SimDisk) -> CommitLog<SimDisk> {
-    let opened = CommitLog::open(disk.clone(), LogId(1), OPTIONS, None, None, 0, |_, _| Ok(())).await;
+    let opened = CommitLog::open(disk.clone(), LogId(1), OPTIONS, None, None, Some(0), |_, _| Ok(())).await;
     // The folder of the log is its owner's to keep.
     disk.sync_directory("").await.unwrap();
     opened.unwrap().0

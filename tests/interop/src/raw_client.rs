@@ -38,13 +38,18 @@ impl RawClient {
     /// When nobody listens.
     #[must_use]
     pub fn connect(to: SocketAddr) -> Self {
-        let prepared = TcpStream::connect_timeout(&to, WITHIN).and_then(|stream| {
-            stream.set_nodelay(true)?;
-            stream.set_write_timeout(Some(WITHIN))?;
-            Ok(stream)
-        });
-        let stream = prepared.unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
-        Self { stream, received: Vec::new(), encoding: HeaderEncoding::Json, next_opaque: 1 }
+        Self::try_connect(to).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"))
+    }
+
+    /// The same where it may be that nobody listens.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub fn try_connect(to: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&to, WITHIN)?;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(WITHIN))?;
+        Ok(Self { stream, received: Vec::new(), encoding: HeaderEncoding::Json, next_opaque: 1 })
     }
 
     /// The same, with headers of another encoding.
@@ -122,11 +127,22 @@ impl RawClient {
     ///
     /// # Panics
     /// When the connection is closed.
-    pub fn start(&mut self, mut request: RemotingCommand) -> i32 {
+    pub fn start(&mut self, request: RemotingCommand) -> i32 {
+        let code = request.code;
+        self.try_start(request).unwrap_or_else(|error| panic!("cannot send {code}: {error}"))
+    }
+
+    /// The same where the other end may have closed.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn try_start(&mut self, mut request: RemotingCommand) -> io::Result<i32> {
         request.opaque = self.next_opaque;
         self.next_opaque += 1;
-        self.send(&request);
-        request.opaque
+        let mut bytes = Vec::new();
+        request.encode(&mut bytes, self.encoding);
+        self.write(&bytes)?;
+        Ok(request.opaque)
     }
 
     /// Sends a request and returns its answer.
@@ -189,6 +205,26 @@ impl RawClient {
     pub fn expect_closed(&mut self, because: &str) {
         let received = self.receive();
         assert_eq!(received, Received::Closed, "{because}: an end without an answer was expected");
+    }
+
+    /// Waits for the other end to close, whatever it says before.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn expect_end(&mut self, because: &str) {
+        let (deadline, mut bytes) = (Instant::now() + WITHIN, [0; READ_BYTES]);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{because}: an end was expected within {WITHIN:?}");
+            match self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.read(&mut bytes)) {
+                Ok(0) => return,
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return,
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("reading on {} failed: {error}", self.local_address()),
+            }
+        }
     }
 
     fn take_frame(&mut self) -> Option<RemotingCommand> {

@@ -14,6 +14,9 @@ use interop::live_broker::LiveBroker;
 use interop::port_block::PortBlock;
 use interop::process::Process;
 use interop::raw_client::RawClient;
+use interop::replica_group::{GroupSettings, ReplicaGroup};
+use interop::replica_node::ReplicaNode;
+use interop::run_lock::RunLock;
 use interop::scratch::Scratch;
 use interop::spawning::child_starts;
 use interop::until::until;
@@ -310,6 +313,18 @@ fn what_is_no_request_for_metrics_harms_nobody() {
     broker.terminate();
 }
 
+/// Series of replicas only.
+const REPLICATION: &str = "turbopump_replication_";
+
+fn dashboard() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dashboards/turbopump.json");
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn shows(text: &str, name: &str) -> bool {
+    text.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+}
+
 /// The metrics that the queries of a dashboard name.
 fn names_in(dashboard: &str) -> BTreeSet<&str> {
     let words = dashboard.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -326,14 +341,55 @@ fn the_dashboard_asks_for_what_a_broker_shows() {
     assert_eq!(client.ask(requests::pull("T", 0, 0)).code, 0);
     assert_eq!(client.ask(requests::commit_offset("pullers", "T", 0, 0)).code, 0);
     wait_for(start.endpoint(), "rocketmq_consumer_lag_messages", &[], 1.0);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dashboards/turbopump.json");
-    let dashboard = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let dashboard = dashboard();
     let text = http::expect(start.endpoint(), "/metrics").body;
     let names = names_in(&dashboard);
     assert!(names.len() > 15, "{names:?}");
     for name in names {
-        let shown = text.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-        assert!(shown, "{name} is not in\n{text}");
+        assert_eq!(shows(&text, name), !name.starts_with(REPLICATION), "{name} in\n{text}");
     }
+    assert!(!text.contains(REPLICATION), "a broker without replicas shows none");
     broker.terminate();
+}
+
+/// Where a node says that its metrics are.
+fn endpoint_of(node: &ReplicaNode) -> SocketAddr {
+    let output = node.output();
+    let at = output.lines().rev().find_map(|line| line.trim().strip_prefix("metrics")?.trim().strip_prefix("http://"));
+    let at = at.and_then(|at| at.strip_suffix("/metrics")?.parse().ok());
+    at.unwrap_or_else(|| panic!("it does not say where its metrics are:\n{output}"))
+}
+
+#[test]
+fn a_replicated_broker_shows_its_roles_and_what_its_followers_lack() {
+    let _turn = RunLock::take();
+    let scratch = Scratch::new("replica-metrics");
+    let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
+    group.wait_until_balanced();
+    let (leader, follower) = (endpoint_of(group.node(0)), endpoint_of(group.node(1)));
+    let name = |rest: &str| format!("{REPLICATION}{rest}");
+    wait_for(leader, &name("role"), &[("role", "leader")], 1.0);
+    wait_for(leader, &name("followers_in_sync"), &[], 2.0);
+    wait_for(follower, &name("role"), &[("role", "follower")], 1.0);
+    wait_for(follower, &name("info"), &[("member", "n1"), ("leader", "n0")], 1.0);
+    let lagging = [("follower", "n1"), ("node_id", "trio"), ("shard", "0")];
+    wait_for(leader, &name("follower_lag_bytes"), &lagging, 0.0);
+
+    group.node(1).kill_nine();
+    let mut client = RawClient::connect(group.node(0).address(0));
+    for _ in 0..5 {
+        send(&mut client, "T", b"x");
+    }
+    wait_for(leader, &name("follower_active"), &lagging, 0.0);
+    wait_for(leader, &name("followers_in_sync"), &[], 1.0);
+    let text = http::expect(leader, "/metrics").body;
+    for rest in ["follower_lag_entries", "follower_lag_bytes", "follower_lag_seconds"] {
+        assert!(value(&text, &name(rest), &lagging).is_some_and(|lag| lag > 0.0), "{rest}: {text}");
+    }
+    let dashboard = dashboard();
+    let names: Vec<&str> = names_in(&dashboard).into_iter().filter(|name| name.starts_with(REPLICATION)).collect();
+    assert!(names.len() > 3, "{names:?}");
+    for name in names {
+        assert!(shows(&text, name), "{name} is not in\n{text}");
+    }
 }

@@ -2,8 +2,10 @@
 //!
 //! One seed decides everything: what is sent, how calls interleave, what fails, when the process or the machine dies
 //! and what that leaves on the disk. [`scenario`] runs a store through several lives; [`history`] is what it must
-//! still know after each, [`oracle`] compares; [`seeds`] runs many seeds and names one that fails.
+//! still know after each, [`oracle`] compares; [`cluster`] runs whole brokers with their network and their clients;
+//! [`seeds`] runs many seeds and names one that fails.
 
+pub mod cluster;
 pub mod history;
 pub mod life;
 pub mod machine;

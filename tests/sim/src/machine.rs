@@ -9,7 +9,7 @@ use storage::file::{Disk, LogFile, PlainFile};
 use storage::ring::Ring;
 
 /// Makes what the store sees of the simulated machine.
-pub trait Machine {
+pub trait Machine: 'static {
     /// The store's disk.
     type Disk: Disk;
     /// The disk of the next process.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use storage::file::sim::Counts;
 
+use crate::seeds::Total;
+
 /// Totals of one or many runs.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
@@ -45,6 +47,12 @@ pub struct Summary {
     pub failed_logs: u64,
     /// Calls and faults of the disks.
     pub disk: Counts,
+}
+
+impl Total for Summary {
+    fn add(&mut self, other: &Self) {
+        Self::add(self, other);
+    }
 }
 
 impl Summary {

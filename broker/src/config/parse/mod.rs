@@ -2,4 +2,7 @@
 
 pub mod cpu_choice;
 pub mod delete_hours;
+pub mod host_port;
 pub mod name_servers;
+pub mod node_id;
+pub mod raft_peers;

@@ -2,14 +2,10 @@
 
 use std::fmt;
 
-/// One name server: `host:port`. The host may be a name, which is looked up at each connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NameServerAddress {
-    /// An IP address (IPv6 without brackets) or a host name.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
+use super::host_port::HostPort;
+
+/// One name server. The host may be a name, which is looked up at each connect.
+pub type NameServerAddress = HostPort;
 
 /// Property `namesrvAddr`: each address once, in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +39,7 @@ impl NameServers {
     pub fn parse(text: &str) -> Result<Self, NameServersError> {
         let mut servers = Self(Vec::new());
         for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let address = parse_address(entry).ok_or_else(|| NameServersError::Entry { entry: entry.to_owned() })?;
+            let address = HostPort::parse(entry).ok_or_else(|| NameServersError::Entry { entry: entry.to_owned() })?;
             servers.add(address);
         }
         if servers.0.len() > NAME_SERVERS_MAX {
@@ -57,23 +53,6 @@ impl NameServers {
         if !self.0.contains(&address) {
             self.0.push(address);
         }
-    }
-}
-
-fn parse_address(entry: &str) -> Option<NameServerAddress> {
-    let (host, port) = entry.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/[],@".contains(c));
-    is_host.then(|| NameServerAddress { host: host.to_owned(), port })
-}
-
-impl fmt::Display for NameServerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            return write!(f, "[{}]:{}", self.host, self.port);
-        }
-        write!(f, "{}:{}", self.host, self.port)
     }
 }
 

@@ -46,7 +46,12 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
-        let options = LogOptions { segment_bytes: 1 << 30, flush: FlushMode::Async, cache_bytes: CACHE_BYTES };
+        let options = LogOptions {
+            segment_bytes: 1 << 30,
+            flush: FlushMode::Async,
+            cache_bytes: CACHE_BYTES,
+            is_replicated: false,
+        };
         let id = LogId(7);
         let mut replay = NothingToReplay;
         let opening = MessageStore::open(MemoryDisk::default(), id, options, None, &mut replay);

@@ -15,7 +15,7 @@ use broker::topic_table::TopicOptions;
 use futures_lite::future::block_on;
 use protocol::decode_frame;
 use runtime::loopback::Loopback;
-use runtime::{Flow, Outbox, Peer};
+use runtime::{Flow, Origin, Outbox, Peer};
 use storage::commit_log::{FlushMode, LogId, LogOptions};
 use storage::store::MessageStore;
 
@@ -50,7 +50,7 @@ impl Stand {
         let topics = TopicOptions::of_broker(&config.identity.cluster_name, &identity.broker_name);
         let groups = GroupOptions { auto_create: true };
         let mut replay = TableReplay::new(topics, groups, config.topics.delay_levels.clone(), env.now_ms());
-        let options = LogOptions { segment_bytes: 1 << 30, flush: FlushMode::Async, cache_bytes };
+        let options = LogOptions { segment_bytes: 1 << 30, flush: FlushMode::Async, cache_bytes, is_replicated: false };
         let disk = MemoryDisk::default();
         let opening = MessageStore::open(disk.clone(), LogId(7), options, None, &mut replay);
         let (store, _) = block_on(opening).expect("an empty store opens");
@@ -72,7 +72,8 @@ impl Stand {
 
     /// One more client.
     pub fn connect(&self) -> Peer {
-        Peer { id: self.loopback.connect(), remote: inputs::BORN_HOST, local: inputs::STORE_HOST }
+        let id = self.loopback.connect();
+        Peer { id, remote: inputs::BORN_HOST, local: inputs::STORE_HOST, origin: Origin::Client }
     }
 
     /// One sweep: each client's bytes in, as its socket gave them, then the group commit, then the answers out.

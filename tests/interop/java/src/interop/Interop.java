@@ -1,6 +1,7 @@
 package interop;
 
 import interop.scenario.Broadcast;
+import interop.scenario.CrashConsumer;
 import interop.scenario.CrashProducer;
 import interop.scenario.CrashVerify;
 import interop.scenario.DeadLetter;
@@ -57,6 +58,7 @@ public final class Interop {
         Map.entry("view-by-id", ViewById::run),
         Map.entry("delayed", Delayed::run),
         Map.entry("crash-producer", CrashProducer::run),
+        Map.entry("crash-consumer", CrashConsumer::run),
         Map.entry("crash-consumer-verify", CrashVerify::run)));
 
     private Interop() {

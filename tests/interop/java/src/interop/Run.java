@@ -112,6 +112,11 @@ public final class Run implements AutoCloseable {
         pollNameServerMs = 1000;
     }
 
+    /** Lets clients made after this poll routes this often; 0: every 30 s, as by default. */
+    public void pollRoutesEvery(int milliseconds) {
+        pollNameServerMs = milliseconds;
+    }
+
     /** Creates the scenario's topic with {@code queues} queues on every broker, and waits until the route shows all of them. */
     public void createTopic(int queues) throws Exception {
         var brokers = admin().examineBrokerClusterInfo().getBrokerAddrTable();

@@ -4,10 +4,8 @@ import interop.Await;
 import interop.Expect;
 import interop.Failure;
 import interop.Run;
-import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
@@ -17,7 +15,8 @@ import org.apache.rocketmq.client.producer.SendStatus;
 
 /**
  * Sends as fast as it can until a line comes on stdin or {@code --run-s} are over, through any number of broker crashes.
- * Each acknowledged message is a line {@code key queueId queueOffset brokerName} of {@code --ack-file}, written before its thread's next send.
+ * Each acknowledged message is a line {@code key queueId queueOffset brokerName milliseconds} of {@code --ack-file}, written before its
+ * thread's next send. {@code --poll-ms}: how often routes are asked for.
  */
 public final class CrashProducer {
     /** After a failed send, so that a broker that is down is not asked in a tight loop. */
@@ -39,6 +38,7 @@ public final class CrashProducer {
     }
 
     private String produce() throws Exception {
+        run.pollRoutesEvery(run.options.number("poll-ms", 0));
         run.createTopic(4);
         DefaultMQProducer producer = run.producer();
         Thread[] threads = new Thread[run.options.number("threads", 4)];
@@ -47,7 +47,7 @@ public final class CrashProducer {
             threads[i] = new Thread(() -> send(producer, thread), "sender-" + i);
             threads[i].start();
         }
-        stopOnInput();
+        StopLine.thenRun(() -> stopped = true);
         long stopAtMs = System.currentTimeMillis() + 1000L * run.options.number("run-s", 60);
         int limit = run.options.number("run-s", 60) + 10;
         Await.until("the end of the run", limit, () -> stopped || System.currentTimeMillis() >= stopAtMs, () -> ok + " acknowledged");
@@ -87,22 +87,7 @@ public final class CrashProducer {
 
     private synchronized void acknowledge(Sequenced message, SendResult result) throws IOException {
         acknowledged.write(message.key() + " " + result.getMessageQueue().getQueueId() + " " + result.getQueueOffset() + " "
-            + result.getMessageQueue().getBrokerName() + "\n");
+            + result.getMessageQueue().getBrokerName() + " " + System.currentTimeMillis() + "\n");
         acknowledged.flush();
-    }
-
-    /** The end of stdin is not a line: a harness that passes no stdin gets the full run. */
-    private void stopOnInput() {
-        Thread input = new Thread(() -> {
-            try {
-                if (new BufferedReader(new InputStreamReader(System.in)).readLine() != null) {
-                    stopped = true;
-                }
-            } catch (IOException closed) {
-                return;
-            }
-        }, "stdin");
-        input.setDaemon(true);
-        input.start();
     }
 }

@@ -1,0 +1,214 @@
+//! What comes from and goes to the other replicas, and Raft's clock.
+
+use std::rc::Rc;
+
+use protocol::frame::Frame;
+use raft_driver::{EntryId, PeerReport, Refusal};
+use runtime::{CloseReason, ConnectionId, DialError, Flow, Peer};
+
+use super::links::Heard;
+use super::raw_entries::RawEntries;
+use super::replica::{Phase, Replica};
+use super::wire::{ConnectionClass, LogEnd, RaftStep, ReplicaMessage};
+use crate::config::replication::RaftTiming;
+use crate::env::Env;
+use crate::shard::Shard;
+
+/// A connection on which nothing else is said is kept by a report this often, in ticks: 2.5 s.
+const REPORT_TICKS: u64 = 50;
+
+impl<E: Env> Shard<E> {
+    /// Runs as long as the shard: dials, and lets Raft's clock tick.
+    pub async fn run_replica(self: Rc<Self>) {
+        loop {
+            let Some(replica) = self.replica.get().filter(|replica| replica.phase() != Phase::Stopped) else { return };
+            self.seal_and_propose_if_leading(replica);
+            if !replica.group.borrow().is_writing() {
+                replica.group.borrow_mut().tick();
+            }
+            replica.links.borrow_mut().dial_due(self.env.now_ms(), &self.outbox);
+            let ticks = replica.ticks.get() + 1;
+            replica.ticks.set(ticks);
+            if ticks.is_multiple_of(REPORT_TICKS) {
+                self.report_to_all(replica);
+            }
+            self.give_owed_reports(replica);
+            self.replicate();
+            self.pull_more(replica);
+            self.tend_forwarding(replica);
+            self.tend_lead(replica);
+            self.watch(replica);
+            self.confirm_and_resume();
+            self.env.sleep(RaftTiming::TICK).await;
+        }
+    }
+
+    fn seal_and_propose_if_leading(&self, replica: &Replica) {
+        if replica.is_ahead_of_commit() {
+            self.seal_and_propose(replica);
+        }
+    }
+
+    /// A connection that was dialed for replication is there, or is not.
+    pub fn replica_dialed(&self, ticket: u64, dialed: Result<&Peer, DialError>) {
+        let Some(replica) = self.replica.get() else { return };
+        let nonce = self.nonce();
+        let mut links = replica.links.borrow_mut();
+        match dialed {
+            Ok(peer) => links.connected(ticket, peer.id, nonce, &self.outbox),
+            Err(error) => {
+                tracing::debug!(%error, shard = self.identity.broker_name, "a replica cannot be reached");
+                links.dial_failed(ticket, self.env.now_ms());
+            }
+        }
+    }
+
+    /// A connection for replication is gone.
+    pub fn replica_closed(&self, connection: ConnectionId) {
+        let Some(replica) = self.replica.get() else { return };
+        let led_to = replica.links.borrow_mut().closed(connection, self.env.now_ms());
+        let Some((node, class)) = led_to else { return };
+        if class == ConnectionClass::Log {
+            self.forget_forwarded(replica, node);
+        }
+        let mut group = replica.group.borrow_mut();
+        if group.is_leader() && !group.is_writing() {
+            group.report_unreachable(node);
+        }
+    }
+
+    /// A frame of another replica.
+    pub fn replica_frame(self: &Rc<Self>, peer: &Peer, frame: &Frame<'_>) -> Flow {
+        let close = |why: &dyn std::fmt::Display| Flow::Close(CloseReason(format!("replication: {why}").into()));
+        let Some(replica) = self.replica.get() else { return close(&"this shard has no replicas") };
+        let nonce = self.nonce();
+        let heard = replica.links.borrow_mut().heard(peer.id, frame, nonce, &self.outbox);
+        match heard {
+            Err(reason) => {
+                replica.watch.history.refused();
+                Flow::Close(reason)
+            }
+            Ok(_) if replica.phase() == Phase::Stopped => Flow::Continue,
+            Ok(Heard::Up(node, class)) => {
+                if class == ConnectionClass::Log {
+                    self.forget_forwarded(replica, node);
+                }
+                self.report(replica, node, class);
+                Flow::Continue
+            }
+            Ok(Heard::Message(node, message)) => match self.replica_message(replica, node, message) {
+                Ok(()) => Flow::Continue,
+                Err(why) => {
+                    replica.watch.history.refused();
+                    close(&format_args!("node {node}: {why}"))
+                }
+            },
+        }
+    }
+
+    /// # Errors
+    /// What a sound replica never says; its connection is closed.
+    fn replica_message(
+        self: &Rc<Self>,
+        replica: &Replica,
+        node: u64,
+        message: ReplicaMessage<'_>,
+    ) -> Result<(), String> {
+        match message {
+            ReplicaMessage::Raft(step) => self.replica_step(replica, step),
+            ReplicaMessage::Forward(forward) => self.take_forward(replica, node, &forward),
+            ReplicaMessage::Forwarded(answer) => self.take_forwarded(replica, node, &answer),
+            ReplicaMessage::LogEnd(end) => {
+                let report = PeerReport {
+                    from: node,
+                    life: end.life,
+                    answers: end.answers,
+                    current_term: end.current_term,
+                    end: EntryId { term: end.term, index: end.index },
+                    is_trusted: end.is_trusted,
+                };
+                let own_life = replica.group.borrow().report_to(node).life;
+                self.seal_and_propose_if_leading(replica);
+                replica.group.borrow_mut().peer_report(report).map_err(|refusal| refusal.to_string())?;
+                if report.answers != own_life {
+                    // It has not heard of this process yet.
+                    replica.owes_report(node);
+                    self.give_owed_reports(replica);
+                }
+                self.drive(replica, &RawEntries::default());
+                Ok(())
+            }
+            ReplicaMessage::Pull(pull) => {
+                self.pulled_by(node, pull);
+                Ok(())
+            }
+            ReplicaMessage::Pulled(pulled) => self.take_piece(replica, node, &pulled),
+            other => Err(format!("{:?} is not served", other.kind())),
+        }
+    }
+
+    fn replica_step(self: &Rc<Self>, replica: &Replica, step: RaftStep<'_>) -> Result<(), String> {
+        let raw = RawEntries::check(self.store.log().id(), step.entries())
+            .map_err(|reason| format!("an entry it sent is unsound: {reason}"))?;
+        if step.message.term > replica.term() {
+            // Another one may lead; what was appended here belongs to the term before.
+            self.seal_and_propose_if_leading(replica);
+        }
+        if !replica.handing_over.takes(&step.message) {
+            tracing::debug!(shard = self.identity.broker_name, "a lead was not taken over: this process is to end");
+            return Ok(());
+        }
+        let (from, kind) = (step.message.from, step.message.get_msg_type());
+        replica.watch.history.heard(from);
+        let stepped = replica.group.borrow_mut().step(step.message.into_owned(), raw.infos());
+        match stepped {
+            Ok(()) => {
+                self.note_lead_from(replica, from, kind);
+                self.drive(replica, &raw);
+                Ok(())
+            }
+            Err(
+                refusal @ (Refusal::WorkUnderWay
+                | Refusal::TermsUnknown
+                | Refusal::NotTrusted { .. }
+                | Refusal::NotReady
+                | Refusal::Stranger { .. }),
+            ) => {
+                tracing::debug!(%refusal, shard = self.identity.broker_name, "a message of another replica was left");
+                Ok(())
+            }
+            Err(refusal) => Err(refusal.to_string()),
+        }
+    }
+
+    /// Tells a node how far this log goes. It is the first that is said on every connection.
+    fn report(&self, replica: &Replica, node: u64, class: ConnectionClass) {
+        let PeerReport { life, answers, current_term, end, is_trusted, .. } = replica.group.borrow().report_to(node);
+        let EntryId { term, index } = end;
+        let report = ReplicaMessage::LogEnd(LogEnd { life, answers, current_term, term, index, is_trusted });
+        replica.links.borrow_mut().send(node, class, &report, &self.outbox);
+    }
+
+    /// Answers the reports of other nodes. Not while the replica writes: what a node says of itself is noted only then, and
+    /// an answer that does not show that it was heard is none.
+    fn give_owed_reports(&self, replica: &Replica) {
+        if !replica.group.borrow().is_writing() {
+            for node in replica.take_owed_reports() {
+                self.report(replica, node, ConnectionClass::Log);
+            }
+        }
+    }
+
+    pub(super) fn report_to_all(&self, replica: &Replica) {
+        let nodes = replica.links.borrow().nodes();
+        for node in nodes {
+            self.report(replica, node, ConnectionClass::Log);
+            self.report(replica, node, ConnectionClass::Beat);
+        }
+    }
+
+    /// Never 0, and hard to meet twice.
+    pub(super) fn nonce(&self) -> u64 {
+        (u64::from(self.env.random_below(u32::MAX)) << 32) | u64::from(self.env.random_below(u32::MAX)) | 1
+    }
+}

@@ -1,0 +1,162 @@
+use std::collections::VecDeque;
+
+use protocol::frame::decode_frame_up_to;
+use runtime::loopback::Loopback;
+
+use super::*;
+use crate::replication::wire::{FRAME_BYTES_MAX, LogEnd};
+
+const REPORT: ReplicaMessage<'static> =
+    ReplicaMessage::LogEnd(LogEnd { life: 1, answers: 0, current_term: 3, term: 2, index: 9, is_trusted: true });
+
+/// One node with its connections; what it sends waits to be carried.
+struct Node {
+    links: Links,
+    outbox: Outbox,
+    sockets: Loopback,
+    id: u64,
+}
+
+fn introduction(node: u64, run: u64) -> Introduction {
+    Introduction {
+        node,
+        log_id: 77,
+        flush: FlushDiskType::Async,
+        segment_bytes: 1 << 30,
+        run,
+        cluster: "C".to_owned(),
+        group: "g".to_owned(),
+        broker_name: "g".to_owned(),
+        client_address: format!("10.0.0.{node}:10911"),
+    }
+}
+
+fn address(node: u64) -> SocketAddr {
+    format!("127.0.0.1:{}", 40_000 + node).parse().unwrap()
+}
+
+impl Node {
+    fn new(introduction: Introduction) -> Self {
+        let (outbox, id) = (Outbox::default(), introduction.node);
+        let others = (1..=3).filter(|other| *other != id).map(|other| (other, address(other)));
+        Self { links: Links::new(introduction, others), sockets: Loopback::new(outbox.clone()), outbox, id }
+    }
+
+    /// The frames sent since the last call, by connection.
+    fn sent(&self) -> VecDeque<(ConnectionId, Vec<u8>)> {
+        let mut frames = VecDeque::new();
+        self.sockets.drain(|id, mut bytes| {
+            while let Some((_, used)) = decode_frame_up_to(bytes, FRAME_BYTES_MAX as u32).unwrap() {
+                frames.push_back((id, bytes[..used].to_vec()));
+                bytes = &bytes[used..];
+            }
+        });
+        frames
+    }
+
+    /// What a frame is to this node, as text.
+    fn hears(&mut self, on: ConnectionId, bytes: &[u8], nonce: u64) -> Result<String, String> {
+        let (frame, _) = decode_frame_up_to(bytes, FRAME_BYTES_MAX as u32).unwrap().unwrap();
+        match self.links.heard(on, &frame, nonce, &self.outbox) {
+            Ok(heard) => Ok(format!("{heard:?}")),
+            Err(reason) => Err(reason.to_string()),
+        }
+    }
+}
+
+/// `dialer` dials `listener` for `class`; returns the two ends, both having said hello.
+fn connect(dialer: &mut Node, listener: &mut Node, class: ConnectionClass) -> (ConnectionId, ConnectionId) {
+    let (near, far) = (dialer.sockets.connect(), listener.sockets.connect());
+    dialer.links.connected(ticket(listener.id, class), near, 5, &dialer.outbox);
+    let (_, hello) = dialer.sent().pop_front().unwrap();
+    assert_eq!(listener.hears(far, &hello, 6), Ok(format!("Up({}, {class:?})", dialer.id)));
+    let (_, answer) = listener.sent().pop_front().unwrap();
+    assert_eq!(dialer.hears(near, &answer, 0), Ok(format!("Up({}, {class:?})", listener.id)));
+    (near, far)
+}
+
+#[test]
+fn the_higher_id_dials_both_connections_and_again_after_a_pause() {
+    let mut node = Node::new(introduction(2, 1));
+    node.links.dial_due(0, &node.outbox);
+    let dials: Vec<_> = node.sockets.take_dials().into_iter().map(|dial| (dial.remote, dial.ticket)).collect();
+    assert_eq!(dials, [(address(1), 2), (address(1), 3)], "node 3 dials this one");
+    node.links.dial_due(0, &node.outbox);
+    assert!(node.sockets.take_dials().is_empty(), "they are under way");
+    node.links.dial_failed(2, 1_000);
+    node.links.dial_due(1_000 + REDIAL_MS - 1, &node.outbox);
+    assert!(node.sockets.take_dials().is_empty());
+    node.links.dial_due(1_000 + REDIAL_MS, &node.outbox);
+    assert_eq!(node.sockets.take_dials().len(), 1);
+}
+
+#[test]
+fn both_ends_speak_on_a_connection_once_both_said_hello() {
+    let (mut two, mut one) = (Node::new(introduction(2, 1)), Node::new(introduction(1, 1)));
+    assert!(!two.links.send(1, ConnectionClass::Log, &REPORT, &two.outbox), "not connected yet");
+    let (near, far) = connect(&mut two, &mut one, ConnectionClass::Log);
+    assert_eq!(two.links.client_address(1), Some("10.0.0.1:10911"));
+    assert!(two.links.send(1, ConnectionClass::Log, &REPORT, &two.outbox));
+    assert!(one.links.send(2, ConnectionClass::Log, &REPORT, &one.outbox));
+    assert!(!one.links.send(2, ConnectionClass::Beat, &REPORT, &one.outbox), "that one is not there");
+    let (_, frame) = two.sent().pop_front().unwrap();
+    assert!(one.hears(far, &frame, 0).unwrap().starts_with("Message(2, LogEnd"));
+    assert!(one.hears(far, &frame, 0).is_err(), "a frame comes once");
+    let (_, frame) = one.sent().pop_front().unwrap();
+    assert!(two.hears(near, &frame, 0).unwrap().starts_with("Message(1, LogEnd"));
+    assert_eq!(two.links.closed(near, 0), Some((1, ConnectionClass::Log)));
+    assert!(!two.links.send(1, ConnectionClass::Log, &REPORT, &two.outbox));
+}
+
+#[test]
+fn who_does_not_belong_is_told_why() {
+    let strangers = [
+        (introduction(3, 1), Introduction { log_id: 78, ..introduction(1, 1) }, "log"),
+        (introduction(3, 1), Introduction { group: "h".to_owned(), ..introduction(1, 1) }, "dLegerGroup"),
+        (introduction(2, 1), introduction(3, 1), "no member"),
+    ];
+    for (dialer, listener, why) in strangers {
+        let (mut dialer, mut listener) = (Node::new(dialer), Node::new(listener));
+        let (near, far) = (dialer.sockets.connect(), listener.sockets.connect());
+        dialer.links.connected(ticket(listener.id, ConnectionClass::Log), near, 5, &dialer.outbox);
+        let (_, hello) = dialer.sent().pop_front().unwrap();
+        let reason = listener.hears(far, &hello, 6).unwrap_err();
+        assert!(reason.contains(why), "{reason}");
+        if let Some((_, refusal)) = listener.sent().pop_front() {
+            assert!(dialer.hears(near, &refusal, 0).unwrap_err().contains(why));
+        }
+    }
+}
+
+#[test]
+fn a_node_that_started_again_is_not_heard_on_what_its_earlier_process_opened() {
+    let (mut two, mut one) = (Node::new(introduction(2, 1)), Node::new(introduction(1, 1)));
+    let (_, old_beat) = connect(&mut two, &mut one, ConnectionClass::Beat);
+    assert!(two.links.send(1, ConnectionClass::Beat, &REPORT, &two.outbox));
+    let (_, late) = two.sent().pop_front().unwrap();
+    let mut again = Node::new(introduction(2, 9));
+    connect(&mut again, &mut one, ConnectionClass::Log);
+    assert!(one.hears(old_beat, &late, 0).is_err());
+    assert!(!one.links.send(2, ConnectionClass::Beat, &REPORT, &one.outbox), "it goes nowhere");
+    connect(&mut again, &mut one, ConnectionClass::Beat);
+    assert!(one.links.send(2, ConnectionClass::Beat, &REPORT, &one.outbox));
+    assert!(one.links.send(2, ConnectionClass::Log, &REPORT, &one.outbox), "its other connection stays");
+}
+
+#[test]
+fn what_a_slow_reader_does_not_take_is_dropped_beyond_a_limit() {
+    let (mut two, mut one) = (Node::new(introduction(2, 1)), Node::new(introduction(1, 1)));
+    let (_, far) = connect(&mut two, &mut one, ConnectionClass::Log);
+    let frame = vec![0; 1 << 20];
+    let forward = crate::replication::wire::Forward { request_id: 1, client_address: "c", frame: &frame };
+    let message = ReplicaMessage::Forward(forward);
+    let first = one.links.send(2, ConnectionClass::Log, &message, &one.outbox);
+    assert!(!first, "nothing is said to one who has not told how far its log goes");
+    assert!(two.links.send(1, ConnectionClass::Log, &REPORT, &two.outbox));
+    let (_, report) = two.sent().pop_front().unwrap();
+    one.hears(far, &report, 0).unwrap();
+    let taken = (0..100).take_while(|_| one.links.send(2, ConnectionClass::Log, &message, &one.outbox)).count();
+    assert!((20..=24).contains(&taken), "{taken}");
+    one.sockets.drain(|_, _| ());
+    assert!(one.links.send(2, ConnectionClass::Log, &message, &one.outbox));
+}

@@ -1,0 +1,73 @@
+//! What a replica is and has at this moment, for whoever looks at all replicas of a group at once, as tests do.
+
+use raft_driver::StateRole;
+use storage::commit_log::LogPosition;
+
+use super::replica::Phase;
+use crate::env::Env;
+use crate::shard::Shard;
+
+/// See the module's text.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct ReplicaView {
+    /// Its Raft id.
+    pub node: u64,
+    /// The term it is in.
+    pub term: u64,
+    /// Whether it was elected in that term, serving yet or not.
+    pub is_leader: bool,
+    /// Whether clients may change anything here.
+    pub serves: bool,
+    /// Whether it takes no part any more, because its disk or its log is not what it should be.
+    pub is_stopped: bool,
+    /// Whether it votes without reserve.
+    pub is_trusted: bool,
+    /// Whether it gets what it lacks from the leader's files.
+    pub is_catching_up: bool,
+    /// Where its log ends.
+    pub end: LogPosition,
+    /// Physical offset up to which it keeps its log whatever befalls it that its flush mode speaks of.
+    pub kept: u64,
+    /// Physical offset up to which it knows the log to be committed.
+    pub committed: u64,
+    /// Index of the last entry that queues and tables reflect for good.
+    pub applied: u64,
+}
+
+impl<E: Env> Shard<E> {
+    /// Looks at this shard's replica; `None` for one that stands alone.
+    pub fn replica_view(&self) -> Option<ReplicaView> {
+        let replica = self.replica.get()?;
+        let group = replica.group.borrow();
+        let (role, log) = (group.role(), self.store.log());
+        Some(ReplicaView {
+            node: replica.node,
+            term: role.term,
+            is_leader: role.role == StateRole::Leader,
+            serves: replica.leads(),
+            is_stopped: replica.phase() == Phase::Stopped,
+            is_trusted: group.is_trusted(),
+            is_catching_up: replica.catching_up.get().is_some(),
+            end: log.end(),
+            kept: log.kept(),
+            committed: log.acknowledgeable(),
+            applied: replica.applied.get().index,
+        })
+    }
+
+    /// Physical offset behind the last message of a topic that consumers can read here; 0 for none in memory.
+    pub fn readable_end(&self, topic: &str) -> u64 {
+        let mut queues = self.store.queues().borrow_mut();
+        let of_topic: Vec<_> = queues.of_topic(topic).map(|(_, queue)| queue).collect();
+        let ends = of_topic.into_iter().filter_map(|queue| {
+            let last = queues.get(queue)?.readable().checked_sub(1)?;
+            queues.unit(queue, last).map(|unit| unit.physical_offset + u64::from(unit.bytes))
+        });
+        ends.max().unwrap_or(0)
+    }
+
+    /// Bytes of the log, if they are in the newest part of it, which is in memory.
+    pub fn newest_bytes(&self, position: u64, bytes: usize) -> Option<Vec<u8>> {
+        self.store.log().with_newest(position, bytes, <[u8]>::to_vec)
+    }
+}

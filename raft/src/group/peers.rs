@@ -1,0 +1,103 @@
+//! What is known of other replicas beside raft's messages.
+
+use raft::eraftpb::MessageType;
+use raft::{ProgressState, SnapshotStatus};
+
+use super::{Group, SNAPSHOT_PATIENCE};
+use crate::refusal::Refusal;
+use crate::trust::PeerReport;
+
+impl Group {
+    /// What to tell `peer` of this replica: first on every connection, again when the peer's first report on it has
+    /// arrived, and when a catch-up is done.
+    pub fn report_to(&self, peer: u64) -> PeerReport {
+        PeerReport {
+            from: self.id(),
+            life: self.trust.life(),
+            answers: self.trust.life_of(peer),
+            current_term: self.node.raft.term,
+            end: self.end(),
+            is_trusted: self.is_trusted(),
+        }
+    }
+
+    /// Takes what a peer tells of itself. After the first report of a new life no message of an earlier life of that
+    /// peer may be stepped, and before the first report of a connection nothing may be sent on it: the rules by which a
+    /// forgetful replica is trusted again rest on both. While the replica writes, the report is kept.
+    /// # Errors
+    /// [`Refusal::Stranger`] if it makes no sense.
+    pub fn peer_report(&mut self, report: PeerReport) -> Result<(), Refusal> {
+        if !report.is_possible() || report.from == self.id() {
+            return Err(Refusal::Stranger { kind: MessageType::MsgAppendResponse, from: report.from });
+        }
+        match &mut self.writing {
+            Some(writing) => writing.reports.push(report),
+            None => {
+                self.note_report(report);
+                self.after_call();
+            }
+        }
+        Ok(())
+    }
+
+    /// A message to `peer` was lost. Without effect while the replica writes: raft finds out by itself, later.
+    pub fn report_unreachable(&mut self, peer: u64) {
+        if !self.is_writing() {
+            self.node.report_unreachable(peer);
+        }
+    }
+
+    /// A catch-up of `peer` has come to an end: with `is_done` it has what its snapshot message asked for. Not needed if
+    /// the peer reports then. Without effect while the replica writes.
+    pub fn report_snapshot(&mut self, peer: u64, is_done: bool) {
+        if !self.is_writing() {
+            self.node.report_snapshot(peer, if is_done { SnapshotStatus::Finish } else { SnapshotStatus::Failure });
+        }
+    }
+
+    pub(super) fn note_report(&mut self, report: PeerReport) {
+        let is_new_life = self.trust.take(report);
+        if let Some(term) = self.trust.learns_terms(&self.node.store().conf_state)
+            && term > self.node.raft.term
+        {
+            // It may have voted in that term, so it does not vote in it again.
+            self.node.raft.become_follower(term, 0);
+            self.node.raft.vote = self.id();
+        }
+        if self.is_leader() {
+            self.probe(&report, is_new_life);
+        }
+    }
+
+    /// Goes on with a follower from where it says its log ends, instead of from where messages got lost.
+    fn probe(&mut self, report: &PeerReport, is_new_life: bool) {
+        let last = self.end().index;
+        let Some(progress) = self.node.raft.mut_prs().get_mut(report.from) else { return };
+        if is_new_life && !report.is_trusted {
+            progress.matched = 0; // what it confirmed earlier no longer counts
+        } else if !is_new_life && progress.state == ProgressState::Replicate {
+            return;
+        }
+        progress.become_probe();
+        progress.next_idx = report.end.index.min(last).max(progress.matched) + 1;
+        self.node.raft.send_append(report.from);
+    }
+
+    /// A snapshot message gets no answer of its own; one that was lost must not stop a follower for ever.
+    pub(super) fn repeat_snapshots(&mut self) {
+        if !self.is_leader() {
+            return self.snapshot_ticks.clear();
+        }
+        let waiting = self.node.raft.prs().iter().filter(|(_, progress)| progress.state == ProgressState::Snapshot);
+        let waiting: Vec<u64> = waiting.map(|(id, _)| *id).collect();
+        self.snapshot_ticks.retain(|id, _| waiting.contains(id));
+        for id in waiting {
+            let ticks = self.snapshot_ticks.entry(id).or_default();
+            *ticks += 1;
+            if *ticks > SNAPSHOT_PATIENCE * self.options.election_ticks {
+                *ticks = 0;
+                self.node.report_snapshot(id, SnapshotStatus::Failure);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Whether a replica may vote: it must not elect, or become, a leader that lacks what the replica has confirmed.
+//!
+//! A replica that may have forgotten the end of its log ([`Memory::ShortLog`]) is trusted again when it has everything
+//! that a leader had committed, the leader having heard before that this replica starts anew: from then on the leader
+//! counts nothing that was confirmed earlier. Until then it votes only with a view over the ends of all other voters'
+//! logs, each told after this replica's start: what it forgot and what is committed is in one of them.
+//!
+//! A replica that lost its disk ([`Memory::Nothing`]) may also have voted, in terms it does not know. It takes no part
+//! until so many others have told their term that one of them must know of every leader it can have voted for or
+//! followed, then starts in the highest of these terms with its vote spent.
+
+use std::collections::BTreeMap;
+
+use raft::eraftpb::ConfState;
+
+use crate::NUMBER_MAX;
+use crate::entry::EntryId;
+use crate::start::Memory;
+
+/// What a replica tells a peer of itself when they connect, when it has heard the peer's, and after a catch-up.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct PeerReport {
+    /// Who reports.
+    pub from: u64,
+    /// Its life: see [`crate::Start::life`].
+    pub life: u64,
+    /// The life of the receiver that the sender has heard of, 0 for none.
+    pub answers: u64,
+    /// Its current term.
+    pub current_term: u64,
+    /// The last entry of its log.
+    pub end: EntryId,
+    /// Whether it remembers all that it confirmed.
+    pub is_trusted: bool,
+}
+
+impl PeerReport {
+    /// Whether raft survives its numbers.
+    pub(crate) fn is_possible(&self) -> bool {
+        let numbers = [self.from, self.current_term, self.end.term, self.end.index];
+        self.from != 0 && self.life != 0 && numbers.iter().all(|number| *number <= NUMBER_MAX)
+    }
+}
+
+/// What this replica knows about its own memory, and its peers'.
+pub(crate) struct Trust {
+    id: u64,
+    life: u64,
+    memory: Memory,
+    reports: BTreeMap<u64, PeerReport>,
+    /// Everything that some leader had committed is in the log up to here; trust waits only for its persistence.
+    reached: Option<u64>,
+}
+
+impl Trust {
+    pub(crate) fn new(id: u64, life: u64, memory: Memory) -> Self {
+        Self { id, life, memory, reports: BTreeMap::new(), reached: None }
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.memory == Memory::Whole
+    }
+
+    pub(crate) fn knows_terms(&self) -> bool {
+        self.memory != Memory::Nothing
+    }
+
+    pub(crate) fn life(&self) -> u64 {
+        self.life
+    }
+
+    pub(crate) fn life_of(&self, peer: u64) -> u64 {
+        self.reports.get(&peer).map_or(0, |report| report.life)
+    }
+
+    /// Remembers a report; true if it is the first of the peer's life.
+    pub(crate) fn take(&mut self, report: PeerReport) -> bool {
+        let earlier = self.reports.insert(report.from, report);
+        earlier.is_none_or(|earlier| earlier.life != report.life)
+    }
+
+    fn answer_of(&self, peer: u64) -> Option<&PeerReport> {
+        self.reports.get(&peer).filter(|report| report.answers == self.life)
+    }
+
+    /// The highest end of all other voters' logs, if all are known and there are voters at all.
+    fn highest_end(&self, members: &ConfState) -> Option<EntryId> {
+        let voters = members.voters.iter().chain(&members.voters_outgoing);
+        let mut highest = (!members.voters.is_empty()).then(EntryId::default)?;
+        for voter in voters.filter(|voter| **voter != self.id) {
+            highest = highest.max(self.answer_of(*voter)?.end);
+        }
+        Some(highest)
+    }
+
+    /// Whether this replica may vote for, or be, a candidate whose log has this end.
+    pub(crate) fn allows(&self, candidate_end: EntryId, members: &ConfState) -> bool {
+        match self.memory {
+            Memory::Whole => true,
+            Memory::ShortLog => self.highest_end(members).is_some_and(|highest| candidate_end >= highest),
+            Memory::Nothing => false,
+        }
+    }
+
+    /// A leader that follows this replica's new life has said that `commit`, of its own term, is committed, and the log
+    /// has it.
+    pub(crate) fn note_reached(&mut self, leader: u64, commit: u64) {
+        if self.memory == Memory::ShortLog && self.answer_of(leader).is_some() {
+            self.reached.get_or_insert(commit);
+        }
+    }
+
+    /// True once, when what was reached is persisted, or `leads_with_own_commit`.
+    pub(crate) fn becomes_trusted(&mut self, persisted: u64, leads_with_own_commit: bool) -> bool {
+        let is_reached = self.reached.is_some_and(|reached| reached <= persisted);
+        if self.memory != Memory::ShortLog || !(is_reached || leads_with_own_commit) {
+            return false;
+        }
+        self.memory = Memory::Whole;
+        true
+    }
+
+    /// The term to go on in, once: when of every majority that this replica can have been part of another voter has
+    /// told its term.
+    pub(crate) fn learns_terms(&mut self, members: &ConfState) -> Option<u64> {
+        let is_enough = |voters: &[u64]| {
+            let others = voters.iter().filter(|voter| **voter != self.id);
+            let told = others.clone().filter(|voter| self.answer_of(**voter).is_some()).count();
+            let majority = voters.len() / 2 + 1;
+            told >= (voters.len() + 1 - majority).min(others.count())
+        };
+        let is_enough = !members.voters.is_empty() && is_enough(&members.voters) && is_enough(&members.voters_outgoing);
+        if self.memory != Memory::Nothing || !is_enough {
+            return None;
+        }
+        self.memory = Memory::ShortLog;
+        self.reports.values().map(|report| report.current_term).max().or(Some(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: u64 = 70;
+
+    fn members(voters: &[u64]) -> ConfState {
+        ConfState::from((voters.to_vec(), vec![]))
+    }
+
+    fn report(from: u64, term: u64, index: u64) -> PeerReport {
+        let end = EntryId { term, index };
+        PeerReport { from, life: from * 10, answers: LIFE, current_term: term + 1, end, is_trusted: true }
+    }
+
+    fn forgetful(memory: Memory) -> Trust {
+        Trust::new(1, LIFE, memory)
+    }
+
+    fn end(term: u64, index: u64) -> EntryId {
+        EntryId { term, index }
+    }
+
+    #[test]
+    fn a_replica_that_remembers_votes_freely() {
+        assert!(forgetful(Memory::Whole).allows(EntryId::default(), &members(&[1, 2, 3])));
+    }
+
+    #[test]
+    fn a_forgetful_replica_votes_only_for_the_highest_of_all_logs() {
+        let mut trust = forgetful(Memory::ShortLog);
+        let members = members(&[1, 2, 3]);
+        trust.take(report(2, 4, 10));
+        assert!(!trust.allows(end(9, 99), &members), "replica 3 may know more");
+        trust.take(report(3, 4, 12));
+        assert!(!trust.allows(end(4, 11), &members) && trust.allows(end(4, 12), &members));
+        assert!(trust.allows(end(5, 1), &members));
+    }
+
+    #[test]
+    fn what_was_told_before_this_life_does_not_count() {
+        let mut trust = forgetful(Memory::ShortLog);
+        trust.take(PeerReport { answers: LIFE - 1, ..report(2, 4, 10) });
+        assert!(!trust.allows(end(9, 99), &members(&[1, 2])));
+        assert!(!trust.take(report(2, 4, 10)), "the same life of replica 2");
+        assert!(trust.allows(end(9, 99), &members(&[1, 2])));
+    }
+
+    #[test]
+    fn a_forgetful_replica_without_members_does_not_vote() {
+        assert!(!forgetful(Memory::ShortLog).allows(end(9, 99), &members(&[])));
+    }
+
+    #[test]
+    fn the_only_voter_asks_nobody() {
+        assert!(forgetful(Memory::ShortLog).allows(EntryId::default(), &members(&[1])));
+    }
+
+    #[test]
+    fn trust_returns_with_what_the_leader_had_committed_once_it_is_persisted() {
+        let mut trust = forgetful(Memory::ShortLog);
+        trust.note_reached(2, 10);
+        assert!(!trust.becomes_trusted(10, false), "leader 2 has not heard of this life");
+        trust.take(report(2, 4, 10));
+        trust.note_reached(2, 10);
+        assert!(!trust.becomes_trusted(9, false));
+        assert!(trust.becomes_trusted(10, false) && trust.is_trusted());
+        assert!(!trust.becomes_trusted(11, true), "once");
+    }
+
+    #[test]
+    fn a_lost_disk_waits_until_no_majority_is_left_that_it_could_have_been_part_of() {
+        let mut trust = forgetful(Memory::Nothing);
+        let members = members(&[1, 2, 3, 4, 5]);
+        for (peer, term) in [(2, 4), (3, 8)] {
+            trust.take(report(peer, term, 1));
+            assert_eq!(trust.learns_terms(&members), None);
+        }
+        assert!(!trust.becomes_trusted(100, true));
+        trust.take(report(4, 6, 1));
+        assert_eq!(trust.learns_terms(&members), Some(9));
+        assert_eq!(trust.learns_terms(&members), None, "once");
+        assert!(!trust.is_trusted() && trust.knows_terms());
+    }
+}

@@ -1,0 +1,40 @@
+//! Glue that breaks a rule: each must be found out, or the other tests prove nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::faults::{self, Flavour};
+use crate::replica::Mutation;
+
+/// Runs until the mutation is noticed, by the oracle, by an assert of the driver or because nothing goes on; whether that
+/// was within `seeds_max`.
+fn is_found_out(mutation: Mutation, flavour: Flavour, seeds_max: u64) -> bool {
+    let run = |seed| catch_unwind(AssertUnwindSafe(|| faults::run(seed, flavour, mutation)));
+    let found = (0..seeds_max).find(|seed| run(*seed).is_err());
+    println!("{mutation:?}: {found:?} of {seeds_max} seeds");
+    found.is_some()
+}
+
+#[test]
+fn entries_that_are_said_to_be_persisted_too_early_are_found_out() {
+    assert!(is_found_out(Mutation::PersistedTooEarly, Flavour::Plain, 100));
+}
+
+#[test]
+fn a_forgetful_replica_that_votes_is_found_out() {
+    assert!(is_found_out(Mutation::TrustsItselfBlindly, Flavour::Forgetful, 100));
+}
+
+#[test]
+fn an_ignored_truncation_is_found_out() {
+    assert!(is_found_out(Mutation::TruncationIgnored, Flavour::Plain, 100));
+}
+
+#[test]
+fn a_vote_that_is_not_saved_is_found_out() {
+    assert!(is_found_out(Mutation::StateNotSaved, Flavour::Plain, 1_000));
+}
+
+#[test]
+fn members_that_are_not_saved_are_found_out() {
+    assert!(is_found_out(Mutation::MembersNotSaved, Flavour::Members, 200));
+}

@@ -1,0 +1,109 @@
+//! Whether the replicas of a shard hold the same log, byte for byte.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use protocol::body::KvTable;
+use protocol::code::RequestCode;
+
+use crate::raw_client::RawClient;
+use crate::replica_group::ReplicaGroup;
+use crate::requests;
+use crate::until::until;
+
+const EQUAL_WITHIN: Duration = Duration::from_secs(30);
+
+/// Bytes of an entry's header. Layout: `storage/src/commit_log/entry.rs`.
+const HEADER_BYTES: usize = 64;
+const MAGIC: &[u8] = b"TPLE";
+const KIND_AT: usize = 4;
+/// Reaches to the end of its segment; what it holds means nothing and is not replicated.
+const FILLER: u8 = 3;
+const PAYLOAD_BYTES_AT: usize = 40;
+
+/// What was compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    /// Entries, fillers among them.
+    pub entries: u64,
+    /// Where the logs end.
+    pub end: u64,
+}
+
+/// Waits until all replicas of a shard have written the same length of log, and compares them.
+///
+/// # Panics
+/// When they do not get equally long, or differ; with where.
+pub fn expect_identical(group: &mut ReplicaGroup, shard: u16) -> Compared {
+    let addresses: Vec<_> = group.nodes().iter().map(|node| node.address(shard)).collect();
+    let mut clients: Vec<RawClient> = addresses.iter().map(|address| RawClient::connect(*address)).collect();
+    let what = format!("the logs of shard {shard} to be of equal length and written");
+    let end = until(&what, EQUAL_WITHIN, || {
+        let ends: Vec<(u64, String)> = clients.iter_mut().map(written).collect();
+        let is_equal = ends.iter().all(|(end, unwritten)| *end == ends[0].0 && unwritten == "0 B");
+        if is_equal { Ok(ends[0].0) } else { Err(format!("{ends:?}\n{}", group.outputs())) }
+    });
+    let logs: Vec<LogFiles> = group.nodes().iter().map(|node| LogFiles::in_folder(node.log_folder(shard))).collect();
+    let (mut at, mut entries) = (0, 0);
+    while at < end {
+        let (next, first) = logs[0].entry(at);
+        for (number, log) in logs.iter().enumerate().skip(1) {
+            let (_, other) = log.entry(at);
+            assert!(first == other, "n{number} has another entry at {at} than n0: {other:?} instead of {first:?}");
+        }
+        (at, entries) = (next, entries + 1);
+    }
+    Compared { entries, end }
+}
+
+/// Where a replica's log ends, and how much of it is not in its files yet.
+fn written(client: &mut RawClient) -> (u64, String) {
+    let answer = client.ask(requests::with_body(RequestCode::GET_BROKER_RUNTIME_INFO, &[]));
+    let table = KvTable::decode(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}")).table;
+    let end = table.get("commitLogMaxOffset").and_then(|end| end.parse().ok());
+    let end = end.unwrap_or_else(|| panic!("no commitLogMaxOffset in {table:?}"));
+    (end, table.get("remainHowManyDataToFlush").cloned().unwrap_or_default())
+}
+
+struct LogFiles {
+    folder: PathBuf,
+    segment_bytes: u64,
+}
+
+impl LogFiles {
+    fn in_folder(folder: PathBuf) -> Self {
+        let first = folder.join(format!("{:020}", 0));
+        let segment_bytes = first.metadata().map(|metadata| metadata.len());
+        let segment_bytes = segment_bytes.unwrap_or_else(|error| panic!("{}: {error}", first.display()));
+        Self { folder, segment_bytes }
+    }
+
+    /// Where the entry at a physical offset ends, and its bytes; of a filler its header only.
+    fn entry(&self, at: u64) -> (u64, Vec<u8>) {
+        let mut bytes = self.read(at, HEADER_BYTES);
+        assert!(bytes.starts_with(MAGIC), "no entry at {at} in {}: {bytes:?}", self.folder.display());
+        if bytes[KIND_AT] == FILLER {
+            return ((at / self.segment_bytes + 1) * self.segment_bytes, bytes);
+        }
+        let payload_bytes = bytes[PAYLOAD_BYTES_AT..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+        let payload_bytes = payload_bytes.expect("a header is longer") as usize;
+        bytes.extend(self.read(at + HEADER_BYTES as u64, payload_bytes));
+        (at + bytes.len() as u64, bytes)
+    }
+
+    fn read(&self, at: u64, count: usize) -> Vec<u8> {
+        let first = at / self.segment_bytes * self.segment_bytes;
+        let path = self.folder.join(format!("{first:020}"));
+        let mut bytes = vec![0; count];
+        match File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, at - first)) {
+            Ok(()) => bytes,
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                panic!("an entry of {count} bytes at {at} does not fit into {}", path.display())
+            }
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What must hold in a group of replicas at every moment, whatever clients see: a term has one leader, what is committed
+//! stays and is the same everywhere, a majority has it before anybody calls it committed, nothing else is readable.
+//!
+//! It reads the logs as they are, in memory or in files, header by header: each header has the checksum of the one before
+//! it and of its payload, so two entries with one checksum are the ends of the same log.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use broker::replication::ReplicaView;
+use storage::commit_log::entry::{EntryHeader, EntryKind, HEADER_BYTES, crc_of};
+use storage::commit_log::{self, LogId};
+
+use super::node::Node;
+use super::oracle::{GroupNumber, Oracle};
+use super::producer::TOPIC;
+use super::sockets::LifeNumber;
+use crate::machine::Machine;
+use crate::{Violation, require};
+
+/// An entry of a log, by where it lies.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+struct Entry {
+    start: u64,
+    end: u64,
+    term: u64,
+    /// Of its header.
+    crc: u32,
+}
+
+/// One replica's log as it was seen last.
+#[derive(Default)]
+struct Seen {
+    life: LifeNumber,
+    view: Option<ReplicaView>,
+    /// By index, from 1.
+    entries: Vec<Entry>,
+    /// Entries that it was seen to keep.
+    kept: usize,
+    /// Entries that it called committed in this life.
+    committed: usize,
+}
+
+/// See the module's text.
+pub struct GroupWatch {
+    group: GroupNumber,
+    id: LogId,
+    segment_bytes: u64,
+    oracle: Rc<RefCell<Oracle>>,
+    forgiven: u64,
+    leaders: BTreeMap<u64, u64>,
+    seen: Vec<Seen>,
+    /// Which replicas were ever seen to keep an entry, a bit each; by index and checksum.
+    held: HashMap<(usize, u32), u32>,
+    /// What is committed, by index, from 1.
+    committed: Vec<Entry>,
+}
+
+impl GroupWatch {
+    /// Of a group of so many replicas. All nodes of the cluster are its.
+    pub fn new(
+        group: GroupNumber,
+        replicas: usize,
+        id: LogId,
+        segment_bytes: u64,
+        oracle: Rc<RefCell<Oracle>>,
+    ) -> Self {
+        Self {
+            group,
+            id,
+            segment_bytes,
+            oracle,
+            forgiven: 0,
+            leaders: BTreeMap::new(),
+            seen: (0..replicas).map(|_| Seen::default()).collect(),
+            held: HashMap::new(),
+            committed: Vec::new(),
+        }
+    }
+
+    /// Looks at all replicas.
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn look<M: Machine>(&mut self, nodes: &[&Node<M>]) -> Result<(), Violation> {
+        self.forget_forgiven();
+        let mut changed = Vec::new();
+        for (number, node) in nodes.iter().enumerate() {
+            let Some(view) = node.process().and_then(|process| process.shard().replica_view()) else { continue };
+            // What one that has given up has in memory may never have come into its files.
+            let is_as_before = self.seen[number].life == node.life() && self.seen[number].view == Some(view);
+            if is_as_before || view.is_stopped {
+                continue;
+            }
+            self.check_leader(&view)?;
+            self.follow_log(number, node, &view)?;
+            self.seen[number].life = node.life();
+            self.seen[number].view = Some(view);
+            changed.push((number, view));
+        }
+        // All that was kept is known before anybody is asked what a majority has.
+        for (number, view) in changed {
+            self.check_commit(number, &view)?;
+            let readable = nodes[number].process().map_or(0, |process| process.shard().readable_end(TOPIC));
+            require(readable <= view.committed, || {
+                format!("node {number} lets consumers read up to {readable}, committed is {view:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What was forgiven may go: what is committed is what those call so who are left.
+    fn forget_forgiven(&mut self) {
+        let forgiven = self.oracle.borrow().times_forgiven(self.group);
+        if std::mem::replace(&mut self.forgiven, forgiven) != forgiven {
+            self.committed.clear();
+            for seen in &mut self.seen {
+                seen.committed = 0;
+                seen.view = None;
+            }
+        }
+    }
+
+    fn check_leader(&mut self, view: &ReplicaView) -> Result<(), Violation> {
+        if !view.is_leader {
+            return Ok(());
+        }
+        let leader = *self.leaders.entry(view.term).or_insert(view.node);
+        require(leader == view.node, || format!("term {} has two leaders: {leader} and {}", view.term, view.node))
+    }
+
+    /// Takes back and adds what the log did since it was seen last.
+    fn follow_log<M: Machine>(&mut self, number: usize, node: &Node<M>, view: &ReplicaView) -> Result<(), Violation> {
+        let (id, segment_bytes) = (self.id, self.segment_bytes);
+        let seen = &mut self.seen[number];
+        if seen.life != node.life() {
+            seen.committed = 0;
+        }
+        let mut reader = HeaderReader { node, segment_bytes, file: None };
+        while let Some(last) = seen.entries.last() {
+            let is_there = seen.entries.len() as u64 <= view.end.index
+                && reader.read(last.start).is_some_and(|head| crc_of(&head) == last.crc);
+            if is_there {
+                break;
+            }
+            seen.entries.pop();
+        }
+        let entries = seen.entries.len();
+        require(entries >= seen.committed, || {
+            format!(
+                "node {number} took back entries behind {entries}, it had called {} committed: {view:?}",
+                seen.committed
+            )
+        })?;
+        seen.kept = seen.kept.min(entries);
+        let (mut at, mut previous) = seen.entries.last().map_or((0, 0), |last| (last.end, last.crc));
+        while at < view.end.position {
+            let head = reader.read(at);
+            let header = head.as_ref().and_then(|head| EntryHeader::decode(id, at, head).ok());
+            let (Some(head), Some(header)) = (head, header) else {
+                return Err(Violation(format!("node {number} has no entry at {at} of its log: {view:?}")));
+            };
+            let crc = crc_of(&head);
+            let continues = header.previous == previous
+                && (header.kind == EntryKind::Filler || header.index == seen.entries.len() as u64 + 1);
+            require(continues, || format!("node {number} has at {at} what does not continue its log: {header:?}"))?;
+            if header.kind != EntryKind::Filler {
+                seen.entries.push(Entry { start: at, end: header.end(), term: header.term, crc });
+            }
+            (at, previous) = (header.end(), crc);
+        }
+        while let Some(entry) = seen.entries.get(seen.kept).filter(|entry| entry.end <= view.kept) {
+            *self.held.entry((seen.kept, entry.crc)).or_default() |= 1 << number;
+            seen.kept += 1;
+        }
+        Ok(())
+    }
+
+    fn check_commit(&mut self, number: usize, view: &ReplicaView) -> Result<(), Violation> {
+        let majority = self.seen.len() as u32 / 2 + 1;
+        loop {
+            let seen = &self.seen[number];
+            let at = seen.committed;
+            let Some(entry) = seen.entries.get(at).filter(|entry| entry.end <= view.committed) else { return Ok(()) };
+            match self.committed.get(at) {
+                Some(known) => require(known == entry, || {
+                    format!("node {number} calls {entry:?} committed as entry {}, another called {known:?} so", at + 1)
+                })?,
+                None => {
+                    let holders = self.held.get(&(at, entry.crc)).copied().unwrap_or_default();
+                    if holders.count_ones() < majority {
+                        let views: Vec<_> = self.seen.iter().map(|seen| (seen.kept, seen.view)).collect();
+                        return Err(Violation(format!(
+                            "node {number} calls entry {} committed, {entry:?}; it was kept by {holders:#b} only: {views:#?}",
+                            at + 1
+                        )));
+                    }
+                    self.committed.push(*entry);
+                }
+            }
+            self.seen[number].committed += 1;
+        }
+    }
+
+    /// Entries that are committed.
+    pub fn committed(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// Terms that had a leader.
+    pub fn leaders(&self) -> usize {
+        self.leaders.len()
+    }
+}
+
+/// Reads headers where they are: the newest in memory, the others in files.
+struct HeaderReader<'a, M: Machine> {
+    node: &'a Node<M>,
+    segment_bytes: u64,
+    /// First physical offset of the file read last, and its bytes.
+    file: Option<(u64, Vec<u8>)>,
+}
+
+impl<M: Machine> HeaderReader<'_, M> {
+    fn read(&mut self, position: u64) -> Option<Vec<u8>> {
+        let newest = self.node.process()?.shard().newest_bytes(position, HEADER_BYTES);
+        if newest.is_some() {
+            return newest;
+        }
+        let first = position / self.segment_bytes * self.segment_bytes;
+        if self.file.as_ref().is_none_or(|(known, _)| *known != first) {
+            let path = format!("{}/{first:020}", commit_log::DIRECTORY);
+            self.file = Some((first, self.node.sim().content(&path).ok()?));
+        }
+        let (_, bytes) = self.file.as_ref()?;
+        let from = (position - first) as usize;
+        bytes.get(from..from + HEADER_BYTES).map(<[u8]>::to_vec)
+    }
+}

@@ -1,0 +1,146 @@
+//! Faults of the broker itself, put between a shard and its clients: each must be found out, or the oracle checks
+//! nothing.
+
+use protocol::code::RequestCode;
+use protocol::command::RemotingCommand;
+use protocol::frame::{Frame, HeaderEncoding, decode_frame};
+
+use super::network::End;
+
+/// What goes wrong.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Mischief {
+    /// A request to send is done twice, and answered once.
+    SentTwice,
+    /// An answer goes out twice.
+    AnsweredTwice,
+    /// A consumer's commit is stored as one less.
+    CommittedBehind,
+    /// A send that was done is answered with a refusal.
+    RefusedAfterAll,
+    /// A send is acknowledged with the queue offset behind its own.
+    WrongOffset,
+    /// A send is acknowledged and never done.
+    AcknowledgedOnly,
+    /// Of two sends over one connection, the later is done first.
+    DoneInDisorder,
+}
+
+/// What is done with a request.
+pub(super) enum Treatment {
+    /// What it asks for.
+    Honest,
+    /// These frames are handled instead, if any.
+    Instead(Vec<u8>),
+    /// It is not handled, and answered with this.
+    Answered(Vec<u8>),
+}
+
+/// Does mischief at every `every`-th occasion.
+#[derive(Clone, Debug)]
+pub struct Meddler {
+    mischief: Option<Mischief>,
+    every: u32,
+    occasions: u32,
+    kept: Option<(End, Vec<u8>)>,
+}
+
+impl Meddler {
+    /// Never does any.
+    pub fn idle() -> Self {
+        Self { mischief: None, every: 1, occasions: 0, kept: None }
+    }
+
+    /// Does this at every `every`-th occasion.
+    pub fn new(mischief: Mischief, every: u32) -> Self {
+        Self { mischief: Some(mischief), every, occasions: 0, kept: None }
+    }
+
+    fn strikes(&mut self, mischief: Mischief) -> bool {
+        if self.mischief != Some(mischief) {
+            return false;
+        }
+        self.occasions += 1;
+        self.occasions.is_multiple_of(self.every)
+    }
+
+    /// What to do with a request.
+    pub(super) fn treat(&mut self, end: End, frame: &Frame<'_>) -> Treatment {
+        if self.mischief.is_none() {
+            return Treatment::Honest;
+        }
+        let Ok(mut command) = RemotingCommand::decode(frame) else { return Treatment::Honest };
+        if command.code == RequestCode::SEND_MESSAGE_V2.0 {
+            let itself = encode(&command, frame.encoding);
+            if let Some((_, kept)) = self.kept.take_if(|(from, _)| *from == end) {
+                return Treatment::Instead([itself, kept].concat());
+            }
+            if self.strikes(Mischief::DoneInDisorder) {
+                self.kept = Some((end, itself));
+                return Treatment::Instead(Vec::new());
+            }
+            if self.strikes(Mischief::SentTwice) {
+                command.opaque = -command.opaque;
+                return Treatment::Instead([encode(&command, frame.encoding), itself].concat());
+            }
+            if self.strikes(Mischief::AcknowledgedOnly) {
+                let answer = RemotingCommand::response(0, command.opaque, None)
+                    .with_field("msgId", "0A000001000029FF0000000000000000")
+                    .with_field("queueId", command.get("e").unwrap_or("0"))
+                    .with_field("queueOffset", 1_000_000);
+                return Treatment::Answered(encode(&answer, frame.encoding));
+            }
+        }
+        if command.code == RequestCode::UPDATE_CONSUMER_OFFSET.0 && self.strikes(Mischief::CommittedBehind) {
+            for (key, value) in &mut command.fields {
+                let behind = value.parse::<i64>().map(|offset| offset - 1);
+                if key == "commitOffset"
+                    && let Ok(behind) = behind
+                {
+                    *value = behind.to_string();
+                }
+            }
+            return Treatment::Instead(encode(&command, frame.encoding));
+        }
+        Treatment::Honest
+    }
+
+    /// What goes out instead of what a shard answers: whole frames.
+    pub(super) fn answers(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        if self.mischief.is_none() {
+            return bytes;
+        }
+        let mut out = Vec::new();
+        let mut rest = &bytes[..];
+        while let Ok(Some((frame, used))) = decode_frame(rest) {
+            let Ok(mut answer) = RemotingCommand::decode(&frame) else { break };
+            let is_send = answer.code == 0 && answer.get("msgId").is_some();
+            // The answer to what was done a second time.
+            let is_extra = answer.opaque < 0;
+            if is_send && !is_extra && self.strikes(Mischief::RefusedAfterAll) {
+                let refused = RemotingCommand::response(14, answer.opaque, Some("not stored"));
+                refused.encode(&mut out, frame.encoding);
+            } else if is_send && !is_extra && self.strikes(Mischief::WrongOffset) {
+                for (key, value) in &mut answer.fields {
+                    if key == "queueOffset" {
+                        *value = (value.parse::<i64>().unwrap_or(0) + 1).to_string();
+                    }
+                }
+                answer.encode(&mut out, frame.encoding);
+            } else if !is_extra {
+                out.extend_from_slice(&rest[..used]);
+                if self.strikes(Mischief::AnsweredTwice) {
+                    out.extend_from_slice(&rest[..used]);
+                }
+            }
+            rest = &rest[used..];
+        }
+        out
+    }
+}
+
+fn encode(command: &RemotingCommand, encoding: HeaderEncoding) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    command.encode(&mut bytes, encoding);
+    bytes
+}

@@ -1,0 +1,66 @@
+//! A node as the cluster keeps it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::action::RESTART;
+use super::node::Node;
+use super::oracle::GroupNumber;
+use crate::machine::Machine;
+use crate::plan::Crash;
+
+/// A commit of a consumer is logged within this while nothing goes wrong on its machine.
+const COMMITS_SETTLE: Duration = Duration::from_secs(3);
+
+/// A process that ends in order.
+pub(super) struct Stopping {
+    /// What is left to do: nothing, and whether all is in the files then.
+    pub(super) is_done: Rc<Cell<Option<bool>>>,
+    /// Until a new process begins.
+    pub(super) down: Duration,
+}
+
+/// A node in its group, and what is known of how well it is.
+pub(super) struct Member<M: Machine> {
+    pub(super) node: Node<M>,
+    pub(super) group: GroupNumber,
+    /// Reasons why what it should do by the clock may be late.
+    pub(super) troubles: u32,
+    /// Since when there are none.
+    pub(super) calm_since: Duration,
+    /// Commits answered by then are logged.
+    pub(super) commits_kept: Duration,
+    /// How the machine dies when its disk stops, and for how long.
+    pub(super) stop_as: (Crash, Duration),
+    /// The disk is being made to fail.
+    pub(super) is_failing: bool,
+    /// The disk takes little more.
+    pub(super) is_full: bool,
+    /// Its process is told to end.
+    pub(super) stopping: Option<Stopping>,
+}
+
+impl<M: Machine> Member<M> {
+    /// All is well so far.
+    pub(super) fn new(node: Node<M>, group: GroupNumber) -> Self {
+        Self {
+            node,
+            group,
+            troubles: 0,
+            calm_since: Duration::ZERO,
+            commits_kept: Duration::ZERO,
+            stop_as: (Crash::Kill, RESTART),
+            is_failing: false,
+            is_full: false,
+            stopping: None,
+        }
+    }
+
+    /// Notes up to when commits are logged, before that is no longer to be told.
+    pub(super) fn note_kept(&mut self, now: Duration) {
+        if self.troubles == 0 && now >= self.calm_since + COMMITS_SETTLE {
+            self.commits_kept = self.commits_kept.max(now - COMMITS_SETTLE);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! A whole cluster in one thread from one seed: complete brokers on simulated disks, a simulated network, clients that
+//! speak the wire protocol, and one virtual clock.
+//!
+//! [`run`] is the way to start reading: it draws a cluster, lets things go wrong, heals them, and has everything compared.
+//! [`cluster`] is the loop that does what is due next. A [`node`] is a machine, a [`process`] one life of the broker on
+//! it: the shard is the real one, in the world of [`sim_env`] on a [`timed_disk`], and its sweep is played as the real
+//! runtime does it. [`network`] moves bytes, or does not. [`producer`] and [`consumer`] are clients; what they see, they
+//! tell the [`oracle`], which knows no machine. [`meddler`] and [`frame_meddler`] make brokers err, so that the oracle can
+//! show that it notices.
+//!
+//! A broker group is one machine, or several that are replicas of each other. `promise` says which faults may
+//! come together then, and [`group_watch`] looks into all replicas at every moment.
+
+mod action;
+pub mod clock;
+#[expect(clippy::module_inception, reason = "the one type of it is the cluster")]
+pub mod cluster;
+pub mod cluster_summary;
+pub mod consumer;
+pub mod fault_plan;
+pub mod frame_meddler;
+pub mod group_watch;
+pub mod meddler;
+mod member;
+pub mod network;
+pub mod node;
+pub mod oracle;
+pub mod place;
+pub mod positions;
+pub mod process;
+pub mod producer;
+mod promise;
+pub mod rpc;
+pub mod run;
+pub mod sends;
+pub mod sim_env;
+pub mod sockets;
+pub mod timed_disk;

@@ -1,0 +1,170 @@
+//! What clients of a cluster saw, and whether it may be so. It knows no machine: it is told what was sent, answered and
+//! read, and which lives of processes may have forgotten what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::positions::Positions;
+use super::sends::Sends;
+use super::sockets::LifeNumber;
+use crate::Violation;
+
+/// Broker groups, from 0.
+pub type GroupNumber = u16;
+
+/// A MessageQueue of a broker group; all messages go to one topic.
+#[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Queue {
+    /// Which group.
+    pub group: GroupNumber,
+    /// Which of the topic's queues there.
+    pub queue_id: u32,
+}
+
+/// When something was seen, and who had said it.
+#[derive(Copy, Clone, Debug)]
+pub struct Told {
+    /// The life that said it.
+    pub by: LifeNumber,
+    /// When the question was sent: what others were told later, the answer need not know.
+    pub asked: Duration,
+    /// When the answer was there.
+    pub heard: Duration,
+}
+
+/// One life of a process.
+#[derive(Copy, Clone, Debug)]
+struct Life {
+    group: GroupNumber,
+    /// Its group has replicas: any of them may have said something that others do not know yet, and what is committed
+    /// outlives it.
+    is_replicated: bool,
+    /// What it said may be forgotten.
+    is_forgiven: bool,
+    /// Its disk fails: what it reads from there may be damaged.
+    has_failing_disk: bool,
+    /// Commits of consumers that it answered by then survive it; `None`: it goes on.
+    commits_kept: Option<Duration>,
+}
+
+/// All lives so far.
+#[derive(Default)]
+pub(super) struct Lives(Vec<Life>);
+
+impl Lives {
+    fn life(&self, number: LifeNumber) -> Option<&Life> {
+        self.0.get((number as usize).checked_sub(1)?)
+    }
+
+    /// Whether what it said may be forgotten.
+    pub(super) fn is_forgiven(&self, number: LifeNumber) -> bool {
+        self.life(number).is_some_and(|life| life.is_forgiven)
+    }
+
+    /// Whether it may know less than what was heard from others.
+    pub(super) fn may_lag(&self, number: LifeNumber) -> bool {
+        self.life(number).is_some_and(|life| life.is_replicated)
+    }
+
+    /// Whether what it reads from its disk may be damaged. A broker checks what it reads, but not yet what lies beside
+    /// that and came with it.
+    pub(super) fn may_read_damage(&self, number: LifeNumber) -> bool {
+        self.life(number).is_some_and(|life| life.has_failing_disk)
+    }
+
+    /// Whether a commit that `by` answered at `heard` is known to the life `later`.
+    pub(super) fn keeps_commit(&self, by: LifeNumber, heard: Duration, later: LifeNumber) -> bool {
+        let Some(life) = self.life(by) else { return false };
+        if life.is_replicated {
+            // It was answered when a majority had it.
+            return !life.is_forgiven;
+        }
+        by == later || life.commits_kept.is_some_and(|until| heard <= until)
+    }
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub struct Oracle {
+    lives: Lives,
+    /// What was sent and what became of it.
+    pub(super) sends: Sends,
+    /// Where consumers said they are.
+    pub(super) positions: Positions,
+    replicated: BTreeSet<GroupNumber>,
+    forgiven: BTreeMap<GroupNumber, u64>,
+    violation: Option<Violation>,
+}
+
+impl Oracle {
+    /// A process of the group begins; returns its number.
+    pub fn life_began(&mut self, group: GroupNumber) -> LifeNumber {
+        let is_replicated = self.replicated.contains(&group);
+        let life = Life { group, is_replicated, is_forgiven: false, has_failing_disk: false, commits_kept: None };
+        self.lives.0.push(life);
+        self.lives.0.len() as LifeNumber
+    }
+
+    /// A process has ended. Commits of consumers that it answered up to `commits_kept` must survive it.
+    pub fn life_ended(&mut self, number: LifeNumber, commits_kept: Duration) {
+        if let Some(life) = self.lives.0.get_mut(number as usize - 1) {
+            life.commits_kept = Some(commits_kept);
+        }
+    }
+
+    /// The disk under a process begins to fail.
+    pub fn disk_fails(&mut self, number: LifeNumber) {
+        if let Some(life) = (number as usize).checked_sub(1).and_then(|at| self.lives.0.get_mut(at)) {
+            life.has_failing_disk = true;
+        }
+    }
+
+    /// Whether a life may answer damaged messages.
+    pub(super) fn may_read_damage(&self, number: LifeNumber) -> bool {
+        self.lives.may_read_damage(number)
+    }
+
+    /// From now on the group may have lost the end of its log, of all that its lives so far said: it was set to promise
+    /// no more.
+    pub fn forgive(&mut self, group: GroupNumber) {
+        *self.forgiven.entry(group).or_default() += 1;
+        for life in self.lives.0.iter_mut().filter(|life| life.group == group) {
+            life.is_forgiven = true;
+            life.commits_kept = Some(Duration::ZERO);
+        }
+    }
+
+    /// How often that was said of a group.
+    pub fn times_forgiven(&self, group: GroupNumber) -> u64 {
+        self.forgiven.get(&group).copied().unwrap_or_default()
+    }
+
+    /// A group has replicas.
+    pub fn is_replicated(&mut self, group: GroupNumber) {
+        self.replicated.insert(group);
+    }
+
+    /// See [`Sends::settle`].
+    pub(super) fn settle(&mut self, queue: Queue, end: u64) -> Result<u64, Violation> {
+        let is_replicated = self.replicated.contains(&queue.group);
+        self.sends.settle(queue, end, !is_replicated)
+    }
+
+    /// The first thing that was wrong.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Keeps the first violation.
+    pub fn note(&mut self, result: Result<(), Violation>) {
+        if let Err(violation) = result {
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    /// Runs a check with all lives known.
+    pub(super) fn check(&mut self, check: impl FnOnce(&mut Sends, &mut Positions, &Lives) -> Result<(), Violation>) {
+        let result = check(&mut self.sends, &mut self.positions, &self.lives);
+        self.note(result);
+    }
+}

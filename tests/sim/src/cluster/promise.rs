@@ -1,0 +1,81 @@
+//! What a group of replicas promises while machines of it forget, and so which faults may come together in a run.
+//!
+//! - A killed process forgets nothing: what it had confirmed is in the ring, or in the files.
+//! - In SYNC_FLUSH a machine without power forgets nothing either, be it all of them at once.
+//! - In ASYNC_FLUSH a machine without power may forget the end of its log. As long as a minority of the replicas has
+//!   forgotten something, and has not got it back from the others, nothing acknowledged is lost. Beyond that the end of
+//!   what the group acknowledged may be lost, and is forgiven: the run goes on, for the group has to come back.
+//! - A lost disk is a forgetful replica in both modes. A majority of them at once would lose everything, and there is no
+//!   promise left that could be checked: such a fault is left out.
+//! - A disk that fails or is full stops its replica; what it had confirmed it still knows. A majority of those, or of
+//!   machines that are down, paused or cut off, stops the group, which loses nothing by that.
+//!
+//! A replica has got back what it forgot when it says that it can be trusted again. Where a group stands alone on one
+//! machine, ASYNC_FLUSH promises nothing beyond the power, and a lost disk is left out.
+
+use std::collections::BTreeSet;
+
+/// See the module's text.
+#[derive(Clone, Debug)]
+pub(super) struct Promise {
+    replicas: usize,
+    forgetful: BTreeSet<usize>,
+}
+
+impl Promise {
+    /// Of a group of so many replicas, which all remember.
+    pub(super) fn new(replicas: usize) -> Self {
+        Self { replicas, forgetful: BTreeSet::new() }
+    }
+
+    fn minority(&self) -> usize {
+        (self.replicas - 1) / 2
+    }
+
+    /// Whether a node may lose its disk now.
+    pub(super) fn allows_lost_disk(&self, node: usize) -> bool {
+        let others = self.forgetful.iter().filter(|forgetful| **forgetful != node).count();
+        others < self.minority()
+    }
+
+    /// A node may have forgotten the end of its log. True: the group may have, too.
+    pub(super) fn forgets(&mut self, node: usize) -> bool {
+        self.forgetful.insert(node);
+        self.forgetful.len() > self.minority()
+    }
+
+    /// A node has everything again.
+    pub(super) fn remembers(&mut self, node: usize) {
+        self.forgetful.remove(&node);
+    }
+
+    /// Whether somebody has not got back what it forgot.
+    pub(super) fn is_weak(&self) -> bool {
+        !self.forgetful.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minority_may_forget_at_a_time() {
+        let mut promise = Promise::new(3);
+        assert!(!promise.forgets(0) && !promise.forgets(0));
+        assert!(promise.forgets(2));
+        promise.remembers(0);
+        promise.remembers(2);
+        assert!(!promise.forgets(1));
+    }
+
+    #[test]
+    fn a_disk_may_be_lost_while_a_majority_remembers() {
+        let mut promise = Promise::new(5);
+        assert!(promise.allows_lost_disk(0) && !promise.forgets(0));
+        assert!(promise.allows_lost_disk(0) && promise.allows_lost_disk(1));
+        assert!(!promise.forgets(1));
+        assert!(!promise.allows_lost_disk(2) && promise.allows_lost_disk(1));
+        assert!(!Promise::new(1).allows_lost_disk(0));
+    }
+}
