@@ -199,7 +199,8 @@ impl<D: Disk> CommitLog<D> {
             bytes.resize(HEADER_BYTES, 0);
             ring.read(at.position, &mut bytes);
             let Ok(header) = EntryHeader::decode(self.id, at.position, &bytes) else { return Ok(adopted) };
-            if ring_term.is_some_and(|term| header.term != term) {
+            // A filler has the term of the entry before it, which may be of the run before.
+            if header.kind != EntryKind::Filler && ring_term.is_some_and(|term| header.term != term) {
                 return Ok(adopted);
             }
             if header.kind == EntryKind::Filler {
