@@ -70,4 +70,9 @@ impl<E: Env> Shard<E> {
     pub fn newest_bytes(&self, position: u64, bytes: usize) -> Option<Vec<u8>> {
         self.store.log().with_newest(position, bytes, <[u8]>::to_vec)
     }
+
+    /// Where that part begins. What lies below is in the files; behind it they may hold what was taken back.
+    pub fn newest_from(&self) -> u64 {
+        self.store.log().cached_from()
+    }
 }

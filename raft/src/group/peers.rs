@@ -76,6 +76,9 @@ impl Group {
         if is_new_life && !report.is_trusted {
             progress.matched = 0; // what it confirmed earlier no longer counts
         } else if !is_new_life && progress.state == ProgressState::Replicate {
+            if !report.is_trusted {
+                self.node.raft.send_append(report.from); // where nothing is written, nobody else tells it what is committed
+            }
             return;
         }
         progress.become_probe();

@@ -59,6 +59,19 @@ pub fn expect_identical(group: &mut ReplicaGroup, shard: u16) -> Compared {
     Compared { entries, end }
 }
 
+/// Waits until every replica of a shard has what the longest log has now.
+///
+/// # Panics
+/// When that does not come.
+pub fn wait_until_all_have_it(group: &mut ReplicaGroup, shard: u16) {
+    let mut clients: Vec<_> = group.nodes().iter().map(|node| RawClient::connect(node.address(shard))).collect();
+    let now = clients.iter_mut().map(|client| written(client).0).max();
+    until(&format!("every log of shard {shard} to reach {now:?}"), EQUAL_WITHIN, || {
+        let ends: Vec<u64> = clients.iter_mut().map(|client| written(client).0).collect();
+        if ends.iter().all(|end| Some(*end) >= now) { Ok(()) } else { Err(format!("{ends:?}\n{}", group.outputs())) }
+    });
+}
+
 /// Where a replica's log ends, and how much of it is not in its files yet.
 fn written(client: &mut RawClient) -> (u64, String) {
     let answer = client.ask(requests::with_body(RequestCode::GET_BROKER_RUNTIME_INFO, &[]));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sim::Violation;
 use sim::cluster::fault_plan::ClusterFault;
+use sim::cluster::frame_meddler::{FrameMeddler, FrameMischief};
 use sim::cluster::meddler::{Meddler, Mischief};
 use sim::cluster::run::{RunPlan, run_plan};
 use sim::machine::{Honest, Liar, Lie};
@@ -41,6 +42,48 @@ fn lie_is_found_out(lie: Lie, flush: FlushMode, crash: Crash) {
         });
         assert!(found, "{lie:?}, every {every}, is not found out");
     }
+}
+
+/// Something has to object, be it a broker that trips over its own asserts.
+fn frame_mischief_is_found_out(mischief: FrameMischief) {
+    for every in [1, 5] {
+        let found = (0..RUNS).any(|seed| {
+            let plan = RunPlan { frame_meddler: FrameMeddler::new(mischief, every), ..RunPlan::draw_group(seed) };
+            !matches!(catch_unwind(AssertUnwindSafe(|| run_plan(plan, &Honest))), Ok(Ok(_)))
+        });
+        assert!(found, "{mischief:?}, every {every}, is not found out");
+    }
+}
+
+#[test]
+fn an_acknowledgement_before_a_majority_is_found_out() {
+    frame_mischief_is_found_out(FrameMischief::ConfirmedUnstored);
+}
+
+#[test]
+fn a_read_beyond_the_commit_index_is_found_out() {
+    frame_mischief_is_found_out(FrameMischief::ReadBeyondCommit);
+}
+
+#[test]
+fn an_offset_trusted_without_its_term_is_found_out() {
+    frame_mischief_is_found_out(FrameMischief::OffsetTrusted);
+}
+
+#[test]
+fn a_sync_skipped_on_a_majority_is_found_out() {
+    let at = |ms| Duration::from_millis(ms);
+    let crash = |ms, node| (at(ms), ClusterFault::Crash { node, crash: Crash::PowerLoss, down: at(100) });
+    let found = (0..RUNS).find(|seed| {
+        // All at once: what any of them had, and had not synced, is gone.
+        let faults = (1..4).flat_map(|round| (0..3).map(move |node| crash(1200 * round, node))).collect();
+        let plan = RunPlan { faults, ..RunPlan::calm_group(*seed, 3, FlushMode::Sync) };
+        let honest = run_plan(plan.clone(), &Honest);
+        assert!(honest.is_ok(), "without the lie, seed {seed}: {honest:?}");
+        let ran = catch_unwind(AssertUnwindSafe(|| run_plan(plan, &Liar::new(Lie::SkippedSync, 1))));
+        !matches!(ran, Ok(Ok(_)))
+    });
+    assert!(found.is_some());
 }
 
 #[test]

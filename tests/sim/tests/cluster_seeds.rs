@@ -17,7 +17,6 @@ fn a_cluster_replays_exactly() {
 }
 
 #[test]
-#[ignore = "on trial: about one seed in 300 fails; --ignored runs it"]
 fn groups_of_replicas_keep_their_promises_whatever_goes_wrong() {
     run_seeds("groups_of_replicas_keep_their_promises_whatever_goes_wrong", CLUSTER_SEEDS, run_group_seed);
 }

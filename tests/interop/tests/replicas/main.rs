@@ -3,6 +3,7 @@
 
 mod absence;
 mod bad_input;
+mod chaos;
 mod failover;
 mod hung_leader;
 mod lost_majority;

@@ -8,10 +8,13 @@ use broker::replication::wire::{EntryLengths, Envelope, RaftStep, ReplicaMessage
 use protocol::frame::{Frame, decode_frame_up_to};
 use raft_driver::eraftpb::MessageType;
 use runtime::REPLICA_FRAME_BYTES_MAX;
-use storage::commit_log::entry::{EntryHeader, HEADER_BYTES};
+use storage::commit_log::entry::{EntryHeader, HEADER_BYTES, crc_of};
 use storage::commit_log::{LogId, LogPosition};
 
 use super::meddler::Treatment;
+
+/// A leader's first entry is held back this often.
+const HELD_BACK: u32 = 20;
 
 /// Where an entry's header has its physical offset.
 const POSITION_AT: usize = 24;
@@ -23,8 +26,8 @@ pub enum FrameMischief {
     ConfirmedUnstored,
     /// A follower takes all that it is sent for committed, and lets consumers read it.
     ReadBeyondCommit,
-    /// A follower takes what begins at the physical offset where its log ends for its continuation, of whatever term that
-    /// end is.
+    /// A follower takes what ends where its log ends for what it has, and what begins there for its continuation, of
+    /// whatever terms they are. It hears the first entry of a leader late, so that logs differ at all.
     OffsetTrusted,
 }
 
@@ -36,12 +39,14 @@ pub struct FrameMeddler {
     occasions: u32,
     /// What was left out of what a leader sent: its term, and the last index. By the leader's id.
     unstored: BTreeMap<u64, (u64, u64)>,
+    /// How often the first entry of a term was held back.
+    held_back: BTreeMap<u64, u32>,
 }
 
 impl FrameMeddler {
     /// Never does any.
     pub fn idle() -> Self {
-        Self { mischief: None, every: 1, occasions: 0, unstored: BTreeMap::new() }
+        Self { mischief: None, every: 1, occasions: 0, unstored: BTreeMap::new(), held_back: BTreeMap::new() }
     }
 
     /// Does this at every `every`-th occasion.
@@ -90,6 +95,13 @@ impl FrameMeddler {
                 RaftStep { message: Cow::Owned(message), entry_bytes, log: &log },
             ));
         }
+        if self.mischief == Some(FrameMischief::OffsetTrusted) && step.log.len() == HEADER_BYTES {
+            let held_back = self.held_back.entry(message.term).or_default();
+            *held_back += 1;
+            if *held_back <= HELD_BACK {
+                return Treatment::Instead(encode(&envelope, RaftStep::bare(&message)));
+            }
+        }
         Treatment::Honest
     }
 
@@ -122,7 +134,7 @@ impl FrameMeddler {
 }
 
 /// The entries of a message from the one on that begins where the log ends, made to look like its continuation; `None`:
-/// none begins there, or it is the continuation.
+/// none begins or ends there, or they are what they should be.
 fn joined(step: &RaftStep<'_>, id: LogId, end: LogPosition) -> Option<(Vec<u32>, Vec<u8>)> {
     let (mut lengths, mut log) = (Vec::new(), Vec::new());
     let mut previous = None;
@@ -130,13 +142,15 @@ fn joined(step: &RaftStep<'_>, id: LogId, end: LogPosition) -> Option<(Vec<u32>,
         let position = u64::from_be_bytes(*entry.get(POSITION_AT..)?.first_chunk()?);
         let header = EntryHeader::decode(id, position, entry).ok()?;
         if previous.is_none() {
-            if position != end.position || header.index != end.index + 1 {
-                continue;
-            }
-            if header.previous == end.previous {
+            let is_end = header.end() == end.position && header.index == end.index;
+            let is_next = position == end.position && header.index == end.index + 1;
+            if is_end && crc_of(entry) == end.previous || is_next && header.previous == end.previous {
                 return None;
             }
-            previous = Some(end.previous);
+            previous = (is_end || is_next).then_some(end.previous);
+            if !is_next {
+                continue;
+            }
         }
         let mut changed = entry.to_vec();
         let header = EntryHeader { previous: previous?, ..header };
@@ -144,7 +158,7 @@ fn joined(step: &RaftStep<'_>, id: LogId, end: LogPosition) -> Option<(Vec<u32>,
         lengths.push(changed.len() as u32);
         log.extend_from_slice(&changed);
     }
-    (!lengths.is_empty()).then_some((lengths, log))
+    previous.map(|_| (lengths, log))
 }
 
 fn encode(envelope: &Envelope, step: RaftStep<'_>) -> Vec<u8> {

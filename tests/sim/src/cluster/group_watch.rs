@@ -139,6 +139,7 @@ impl GroupWatch {
         let mut reader = HeaderReader { node, segment_bytes, file: None };
         while let Some(last) = seen.entries.last() {
             let is_there = seen.entries.len() as u64 <= view.end.index
+                && last.end <= view.end.position
                 && reader.read(last.start).is_some_and(|head| crc_of(&head) == last.crc);
             if is_there {
                 break;
@@ -184,7 +185,10 @@ impl GroupWatch {
             let Some(entry) = seen.entries.get(at).filter(|entry| entry.end <= view.committed) else { return Ok(()) };
             match self.committed.get(at) {
                 Some(known) => require(known == entry, || {
-                    format!("node {number} calls {entry:?} committed as entry {}, another called {known:?} so", at + 1)
+                    format!(
+                        "node {number} calls {entry:?} committed as entry {}, another called {known:?} so: {view:?}",
+                        at + 1
+                    )
                 })?,
                 None => {
                     let holders = self.held.get(&(at, entry.crc)).copied().unwrap_or_default();
@@ -223,8 +227,9 @@ struct HeaderReader<'a, M: Machine> {
 
 impl<M: Machine> HeaderReader<'_, M> {
     fn read(&mut self, position: u64) -> Option<Vec<u8>> {
-        let newest = self.node.process()?.shard().newest_bytes(position, HEADER_BYTES);
-        if newest.is_some() {
+        let shard = self.node.process()?.shard();
+        let newest = shard.newest_bytes(position, HEADER_BYTES);
+        if newest.is_some() || position >= shard.newest_from() {
             return newest;
         }
         let first = position / self.segment_bytes * self.segment_bytes;
