@@ -59,8 +59,19 @@ func (r *received) expectExactlyOnce(what string, first, end int) {
 	defer r.mutex.Unlock()
 	for number := first; number < end; number++ {
 		if r.times[number] != 1 {
+			r.print(number)
 			fail("%s: expected message %d once, saw it %d times", what, number, r.times[number])
 		}
 	}
 	expectEqual(what+", different messages", end-first, len(r.times))
+}
+
+// print tells where and when a message came from: stored twice is another fault than delivered twice.
+func (r *received) print(number int) {
+	for _, arrival := range r.arrivals {
+		if message := arrival.message; arrival.number == number {
+			fmt.Printf("%d came at %d from %v offset %d, born %d, stored %d, consumed %d times before\n", number, arrival.at.UnixMilli(),
+				message.Queue, message.QueueOffset, message.BornTimestamp, message.StoreTimestamp, message.ReconsumeTimes)
+		}
+	}
 }

@@ -13,6 +13,9 @@ use crate::until::until;
 /// The end of a log that goes into a failure message.
 const LOG_TAIL_BYTES: usize = 6000;
 
+/// A stopped process stands still within this, however busy the machine is.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+
 /// A running child. Dropping it kills it with -9 and reaps it.
 #[derive(Debug)]
 pub struct Process {
@@ -118,9 +121,17 @@ impl Process {
         self.wait_for_end(limit)
     }
 
-    /// SIGSTOP: it keeps its connections, and does nothing.
+    /// SIGSTOP: it keeps its connections, and does nothing once this returns.
+    ///
+    /// # Panics
+    /// When it goes on.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        // The signal is taken by one thread; until it has run, the others go on.
+        until(&format!("{} to stand still", self.name), STOPPED_WITHIN, || {
+            let states = thread_states(self.child.id());
+            if states.iter().all(|state| *state == 'T') { Ok(()) } else { Err(format!("{states:?}")) }
+        });
     }
 
     /// SIGCONT: it goes on as if no time had passed.
@@ -132,6 +143,14 @@ impl Process {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a pid");
         kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
     }
+}
+
+/// One letter a thread, as in proc(5); `T` stands still.
+fn thread_states(pid: u32) -> Vec<char> {
+    let pid = i32::try_from(pid).expect("a pid is small");
+    let tasks = procfs::process::Process::new(pid).and_then(|process| process.tasks());
+    let states = tasks.and_then(|tasks| tasks.map(|task| Ok(task?.stat()?.state)).collect());
+    states.unwrap_or_else(|error| panic!("the threads of {pid} cannot be seen: {error}"))
 }
 
 impl Drop for Process {

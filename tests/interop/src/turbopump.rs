@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -72,6 +73,14 @@ pub struct Turbopump {
     log: PathBuf,
     rings: TempDir,
     target: Target,
+}
+
+impl Drop for Turbopump {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the broker's last words:\n{}", self.process.tail());
+        }
+    }
 }
 
 impl Turbopump {

@@ -63,12 +63,22 @@ public final class Received {
         Expect.equal(what + ", different messages", end - first, timesByNumber.size());
     }
 
+    /** Where and when: stored twice is another fault than delivered twice. */
+    private static void print(Arrival arrival) {
+        MessageExt message = arrival.message();
+        System.out.println(arrival.number() + " came to " + arrival.consumer() + " at " + arrival.atMs() + " from "
+            + message.getBrokerName() + " queue " + message.getQueueId() + " offset " + message.getQueueOffset() + ", born "
+            + message.getBornTimestamp() + ", stored " + message.getStoreTimestamp() + ", consumed " + message.getReconsumeTimes()
+            + " times before");
+    }
+
     public synchronized void expectExactlyOnce(String what, int first, int end) {
         expectAll(what, first, end);
         List<String> repeated = new ArrayList<>();
         timesByNumber.forEach((number, times) -> {
             if (times > 1) {
                 repeated.add(number + "×" + times);
+                arrivals.stream().filter(arrival -> arrival.number() == number).forEach(Received::print);
             }
         });
         Expect.that(repeated.isEmpty(), what + " without repeats", repeated.size() + " repeated: " + repeated);
