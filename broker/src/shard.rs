@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::body::TopicConfig;
 use protocol::code::ResponseCode;
@@ -91,6 +91,7 @@ pub struct Shard<E: Env> {
     pub(crate) committer: Committer,
     /// Its part in a group of replicas; never set for a shard that stands alone.
     pub(crate) replica: OnceCell<Replica>,
+    started: Instant,
 }
 
 /// Buffers that requests use one after the other.
@@ -161,7 +162,13 @@ impl<E: Env> Shard<E> {
             registration_due_ms: Cell::new(0),
             committer: Committer::default(),
             replica: OnceCell::new(),
+            started,
         }
+    }
+
+    /// Milliseconds since this shard was made, on a clock that never goes back.
+    pub(crate) fn uptime_ms(&self) -> i64 {
+        i64::try_from((self.env.instant() - self.started).as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Handles one frame.
@@ -213,12 +220,7 @@ impl<E: Env> Shard<E> {
         if self.may_change() {
             self.log_changes();
         }
-        if self.replica.get().is_some_and(Replica::leads) {
-            // Another one may lead the next moment, and has to know them.
-            self.log_offsets();
-        }
-        let end = self.store.log().seal();
-        self.commit.borrow_mut().seal(end.position);
+        self.seal();
         self.replicate();
         self.confirm();
         self.wake_committer();
@@ -229,6 +231,17 @@ impl<E: Env> Shard<E> {
         }
         if let Some(replica) = self.replica.get() {
             self.send_answers(replica);
+        }
+    }
+
+    /// Makes an entry of everything appended since the last one, and a batch of the answers that wait for it.
+    pub(crate) fn seal(&self) {
+        // Another replica may lead the next moment, and has to know the offsets.
+        let are_offsets_logged = self.replica.get().is_none() || self.log_offsets();
+        let end = self.store.log().seal();
+        // Those who were to hear of an offset that the log does not take now wait for the next batch.
+        if are_offsets_logged {
+            self.commit.borrow_mut().seal(end.position);
         }
     }
 
@@ -339,6 +352,17 @@ impl<E: Env> Shard<E> {
 
     fn takes_appends(&self) -> bool {
         self.replica.get().is_none_or(Replica::takes_appends)
+    }
+
+    /// Has this replica show, before what [`Self::answer_settled`] answers, that it leads still: by an entry that a majority
+    /// has to take. One that stood still, and was replaced meanwhile, would tell what was so before.
+    /// # Errors
+    /// The log takes none now.
+    pub(crate) fn confirm_lead(&self) -> Result<(), Halt> {
+        if self.replica.get().is_some() {
+            self.store.log().append(0, 0, &[], |_, _| ())?;
+        }
+        Ok(())
     }
 
     /// Answers what shows the tables. What they hold may be in doubt yet where a majority has to agree.

@@ -118,6 +118,7 @@ pub(crate) fn query<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
     let (group, topic) = (header.require_str("consumerGroup")?, header.require_str("topic")?);
     let queue_id: i32 = header.require("queueId")?;
     let zero_if_young = header.optional::<bool>("setZeroIfNotFound")?.unwrap_or(true);
+    shard.confirm_lead()?;
     let committed = shard.tables.borrow().offsets.query(group, topic, queue_id);
     let offset = match committed {
         Some(offset) => offset,
@@ -149,6 +150,7 @@ pub(crate) fn update<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
         |error: protocol::header::FieldError| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string());
     let queue_id: i32 = header.require("queueId").map_err(invalid)?;
     let offset: i64 = header.require("commitOffset").map_err(invalid)?;
+    shard.confirm_lead()?;
     let mut tables = shard.tables.borrow_mut();
     if tables.groups.get(group).is_none() {
         return Err(Halt::refuse(ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST, format!("Group {group} not exist!")));

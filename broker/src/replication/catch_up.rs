@@ -33,7 +33,7 @@ const PAUSE_MS: i64 = 10_000;
 /// A catch-up under way.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct CatchingUp {
-    /// When to ask again.
+    /// When to ask again, see [`Shard::uptime_ms`].
     ask_ms: i64,
     /// What came last is still being written.
     is_writing: bool,
@@ -62,7 +62,7 @@ impl<E: Env> Shard<E> {
     pub(super) fn pull_more(&self, replica: &Replica) {
         let Some(state) = replica.catching_up.get() else { return };
         let Some(due) = replica.group.borrow().catch_up() else { return };
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         let can_ask = replica.phase() == Phase::Follows && !replica.is_reading.get() && !state.is_writing;
         if !can_ask || now_ms < state.ask_ms || replica.applied_start.get().is_some() {
             return;
@@ -122,7 +122,7 @@ impl<E: Env> Shard<E> {
         if due.leader != node || state.is_writing || replica.is_reading.get() || replica.phase() != Phase::Follows {
             return Ok(());
         }
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         match pulled.status {
             PullStatus::NotNow => return Ok(()),
             PullStatus::TooOld => {

@@ -26,7 +26,7 @@ impl<E: Env> Shard<E> {
             if !replica.group.borrow().is_writing() {
                 replica.group.borrow_mut().tick();
             }
-            replica.links.borrow_mut().dial_due(self.env.now_ms(), &self.outbox);
+            replica.links.borrow_mut().dial_due(self.uptime_ms(), &self.outbox);
             let ticks = replica.ticks.get() + 1;
             replica.ticks.set(ticks);
             if ticks.is_multiple_of(REPORT_TICKS) {
@@ -58,7 +58,7 @@ impl<E: Env> Shard<E> {
             Ok(peer) => links.connected(ticket, peer.id, nonce, &self.outbox),
             Err(error) => {
                 tracing::debug!(%error, shard = self.identity.broker_name, "a replica cannot be reached");
-                links.dial_failed(ticket, self.env.now_ms());
+                links.dial_failed(ticket, self.uptime_ms());
             }
         }
     }
@@ -66,7 +66,7 @@ impl<E: Env> Shard<E> {
     /// A connection for replication is gone.
     pub fn replica_closed(&self, connection: ConnectionId) {
         let Some(replica) = self.replica.get() else { return };
-        let led_to = replica.links.borrow_mut().closed(connection, self.env.now_ms());
+        let led_to = replica.links.borrow_mut().closed(connection, self.uptime_ms());
         let Some((node, class)) = led_to else { return };
         if class == ConnectionClass::Log {
             self.forget_forwarded(replica, node);

@@ -27,8 +27,7 @@ impl<E: Env> Shard<E> {
 
     /// Makes an entry of what was appended since the last one, before something may change who leads.
     pub(crate) fn seal_and_propose(&self, replica: &Replica) {
-        let end = self.store.log().seal();
-        self.commit.borrow_mut().seal(end.position);
+        self.seal();
         self.propose_made(replica);
     }
 

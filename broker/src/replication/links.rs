@@ -13,8 +13,10 @@ use runtime::{CloseReason, ConnectionId, Outbox};
 use super::wire::{ConnectionClass, Envelope, Hello, Link, Refused, ReplicaMessage};
 use crate::config::FlushDiskType;
 
-/// A connection that failed is dialed again after this.
+/// A connection that failed is dialed again after this ...
 const REDIAL_MS: i64 = 200;
+/// ... and one that was refused after this: an operator has to mend something first.
+const REFUSED_REDIAL_MS: i64 = 5_000;
 /// What waits to be sent to a replica is bounded by this; further messages are lost, as on a network that is down.
 const QUEUED_BYTES_MAX: usize = 24 << 20;
 const CLASSES: [ConnectionClass; 2] = [ConnectionClass::Log, ConnectionClass::Beat];
@@ -52,7 +54,7 @@ impl Introduction {
 
 #[derive(Debug)]
 enum Channel {
-    /// Dialed, or waited for, from this time on.
+    /// Dialed, or waited for, from this moment on.
     Down { from_ms: i64 },
     /// A connection is being made.
     Dialing,
@@ -83,6 +85,8 @@ struct Connection {
     class: ConnectionClass,
     /// What this side said in its hello, as long as the other's is awaited.
     awaits_hello: Option<u64>,
+    /// The other side does not want it.
+    is_refused: bool,
     /// Which process of the other node it leads to; 0 before its hello.
     run: u64,
     /// Whether the other node has told how far its log goes. Before that it is told nothing but the same: what a forgetful
@@ -122,7 +126,8 @@ impl Links {
         Self { own, members, connections: HashMap::new(), dropped: 0 }
     }
 
-    /// Dials whom this node has to dial and who is not connected.
+    /// Dials whom this node has to dial and who is not connected. `now_ms`, here and below, is of a clock that never goes
+    /// back.
     pub(crate) fn dial_due(&mut self, now_ms: i64, outbox: &Outbox) {
         for (id, member) in self.members.range_mut(..self.own.node) {
             for class in CLASSES {
@@ -144,7 +149,7 @@ impl Links {
         let mut link = Link::dialed(self.own.node, id, self.own.log_id);
         let hello = ReplicaMessage::Hello(self.own.hello(class, nonce));
         put(outbox, connection, &mut link, &hello);
-        let known = Connection { link, class, awaits_hello: Some(nonce), run: 0, has_report: false };
+        let known = Connection { link, class, awaits_hello: Some(nonce), is_refused: false, run: 0, has_report: false };
         self.connections.insert(connection, known);
     }
 
@@ -158,7 +163,7 @@ impl Links {
 
     /// A connection is gone. Returns the node it led to and what it was for, if messages went there.
     pub(crate) fn closed(&mut self, connection: ConnectionId, now_ms: i64) -> Option<(u64, ConnectionClass)> {
-        let Connection { link, class, .. } = self.connections.remove(&connection)?;
+        let Connection { link, class, is_refused, .. } = self.connections.remove(&connection)?;
         let channel = self.members.get_mut(&link.peer())?.channel(class);
         // Another one may have taken its place.
         let (is_own, was_up) = match channel {
@@ -167,7 +172,8 @@ impl Links {
             Channel::Down { .. } | Channel::Dialing => (false, false),
         };
         if is_own {
-            *channel = Channel::Down { from_ms: now_ms + REDIAL_MS };
+            let pause_ms = if is_refused { REFUSED_REDIAL_MS } else { REDIAL_MS };
+            *channel = Channel::Down { from_ms: now_ms + pause_ms };
         }
         (is_own && was_up).then(|| (link.peer(), class))
     }
@@ -191,6 +197,7 @@ impl Links {
         let (peer, class) = (known.link.peer(), known.class);
         match (message, known.awaits_hello.take()) {
             (ReplicaMessage::Refused(Refused { reason }), _) => {
+                known.is_refused = true;
                 Err(closing(&format_args!("node {peer} refuses this one: {reason}")))
             }
             (ReplicaMessage::Hello(hello), Some(own_nonce)) => {
@@ -220,23 +227,33 @@ impl Links {
         let ReplicaMessage::Hello(hello) = message else {
             return Err(closing("the first frame is no hello"));
         };
-        let mut link =
-            Link::accepted(self.own.node, self.own.log_id, envelope).map_err(|error| closing(&error.to_string()))?;
-        let (peer, class) = (link.peer(), hello.class);
+        let (peer, class) = (envelope.from, hello.class);
         let is_member = peer > self.own.node && self.members.contains_key(&peer);
-        let mismatch = match hello.mismatch(&self.own.hello(class, nonce)) {
-            Some(mismatch) => Some(mismatch),
-            None if is_member => None,
-            None => Some(format!("node {peer} is no member of this group that would dial node {}", self.own.node)),
+        // What differs in the settings says more than that the logs differ.
+        let accepted = match hello.mismatch(&self.own.hello(class, nonce)) {
+            Some(mismatch) => Err(mismatch),
+            None => match Link::accepted(self.own.node, self.own.log_id, envelope) {
+                Err(error) => Err(error.to_string()),
+                Ok(_) if !is_member => {
+                    Err(format!("node {peer} is no member of this group that would dial node {}", self.own.node))
+                }
+                Ok(link) => Ok(link),
+            },
         };
-        if let Some(reason) = mismatch {
-            put(outbox, connection, &mut link, &ReplicaMessage::Refused(Refused::because(&reason)));
-            return Err(closing(&reason));
-        }
+        let mut link = match accepted {
+            Ok(link) => link,
+            Err(reason) => {
+                // As whom it dialed, or it would not listen.
+                let mut link = Link::dialed(envelope.to, envelope.from, envelope.log_id);
+                put(outbox, connection, &mut link, &ReplicaMessage::Refused(Refused::because(&reason)));
+                return Err(closing(&reason));
+            }
+        };
         put(outbox, connection, &mut link, &ReplicaMessage::Hello(self.own.hello(class, nonce)));
         link.establish(hello.nonce, nonce);
         self.up(connection, peer, class, hello, outbox);
-        let known = Connection { link, class, awaits_hello: None, run: hello.run, has_report: false };
+        let known =
+            Connection { link, class, awaits_hello: None, is_refused: false, run: hello.run, has_report: false };
         self.connections.insert(connection, known);
         Ok(Heard::Up(peer, class))
     }

@@ -112,6 +112,7 @@ fn both_ends_speak_on_a_connection_once_both_said_hello() {
 fn who_does_not_belong_is_told_why() {
     let strangers = [
         (introduction(3, 1), Introduction { log_id: 78, ..introduction(1, 1) }, "log"),
+        (introduction(3, 1), Introduction { log_id: 78, group: "h".to_owned(), ..introduction(1, 1) }, "dLegerGroup"),
         (introduction(3, 1), Introduction { group: "h".to_owned(), ..introduction(1, 1) }, "dLegerGroup"),
         (introduction(2, 1), introduction(3, 1), "no member"),
     ];
@@ -122,9 +123,15 @@ fn who_does_not_belong_is_told_why() {
         let (_, hello) = dialer.sent().pop_front().unwrap();
         let reason = listener.hears(far, &hello, 6).unwrap_err();
         assert!(reason.contains(why), "{reason}");
-        if let Some((_, refusal)) = listener.sent().pop_front() {
-            assert!(dialer.hears(near, &refusal, 0).unwrap_err().contains(why));
-        }
+        let (_, refusal) = listener.sent().pop_front().unwrap();
+        assert!(dialer.hears(near, &refusal, 0).unwrap_err().contains(why));
+        assert_eq!(dialer.links.closed(near, 0), None);
+        dialer.links.dial_due(REFUSED_REDIAL_MS - 1, &dialer.outbox);
+        let dialed: Vec<_> = dialer.sockets.take_dials().into_iter().map(|dial| dial.ticket).collect();
+        assert!(!dialed.contains(&ticket(listener.id, ConnectionClass::Log)), "it has no hurry");
+        dialer.links.dial_due(REFUSED_REDIAL_MS, &dialer.outbox);
+        let dials_it = dialer.id > listener.id;
+        assert_eq!(dialer.sockets.take_dials().len(), usize::from(dials_it));
     }
 }
 
