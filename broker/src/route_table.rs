@@ -28,6 +28,8 @@ pub(crate) enum AnsweredBy {
     Leader,
     /// Each, from what it knows to be committed.
     Any,
+    /// As `Any`, and one that has stopped too: operators ask it what became of it.
+    Always,
 }
 
 const fn leader<E: Env>(code: RequestCode, run: Handler<E>) -> Route<E> {
@@ -36,6 +38,10 @@ const fn leader<E: Env>(code: RequestCode, run: Handler<E>) -> Route<E> {
 
 const fn any<E: Env>(code: RequestCode, run: Handler<E>) -> Route<E> {
     Route { code, answered_by: AnsweredBy::Any, run }
+}
+
+const fn always<E: Env>(code: RequestCode, run: Handler<E>) -> Route<E> {
+    Route { code, answered_by: AnsweredBy::Always, run }
 }
 
 /// The rows as a type, so that they can name the world they run in.
@@ -49,8 +55,8 @@ impl<E: Env> Routes<E> {
         leader(RequestCode::UPDATE_CONSUMER_OFFSET, offset::update),
         leader(RequestCode::UPDATE_AND_CREATE_TOPIC, topic_admin::update),
         any(RequestCode::GET_ALL_TOPIC_CONFIG, topic_admin::get_all),
-        any(RequestCode::GET_BROKER_CONFIG, runtime_info::config),
-        any(RequestCode::GET_BROKER_RUNTIME_INFO, runtime_info::run),
+        always(RequestCode::GET_BROKER_CONFIG, runtime_info::config),
+        always(RequestCode::GET_BROKER_RUNTIME_INFO, runtime_info::run),
         any(RequestCode::SEARCH_OFFSET_BY_TIMESTAMP, offset::search),
         any(RequestCode::GET_MAX_OFFSET, offset::max),
         any(RequestCode::GET_MIN_OFFSET, offset::min),
@@ -77,7 +83,7 @@ impl<E: Env> Routes<E> {
         any(RequestCode::GET_TOPIC_CONFIG, topic_admin::get),
         any(RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG, group_admin::get),
         any(RequestCode::LITE_PULL_MESSAGE, pull::run),
-        any(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
+        always(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
     ];
 
     const ASCENDING: () = {

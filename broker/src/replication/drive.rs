@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use raft_driver::{NewEntry, Outgoing, Source, StateRole, Work, Writes};
+use raft_driver::{EntryInfo, NewEntry, Outgoing, Source, StateRole, Work, Writes};
 use storage::commit_log::LogPosition;
 use storage::commit_log::entry::EntryKind;
 use storage::{AdoptError, AppendError};
@@ -116,7 +116,7 @@ impl<E: Env> Shard<E> {
         replica: &Replica,
         entry: &NewEntry,
         raw: Option<&[u8]>,
-    ) -> Result<Option<raft_driver::EntryInfo>, AdoptError> {
+    ) -> Result<Option<EntryInfo>, AdoptError> {
         let log = self.store.log();
         let made_here = |kind, payload: &[u8]| {
             log.start_term(entry.term);
@@ -297,26 +297,24 @@ impl<E: Env> Shard<E> {
         for outgoing in messages {
             let Outgoing { message, entries } = &outgoing;
             let class = if RaftStep::is_beat(message) { ConnectionClass::Beat } else { ConnectionClass::Log };
-            let mut links = replica.links.borrow_mut();
-            let is_sent = if entries.is_empty() {
-                links.send(message.to, class, &ReplicaMessage::Raft(RaftStep::bare(message)), &self.outbox)
-            } else {
-                let mut log = Vec::with_capacity(entries.iter().map(|entry| entry.bytes as usize).sum());
-                let lengths: Vec<u32> = entries.iter().map(|entry| entry.bytes).collect();
-                let is_whole = entries.iter().all(|entry| {
-                    let bytes = entry.bytes as usize;
-                    self.store.log().with_cached(entry.position, bytes, |bytes| log.extend_from_slice(bytes)).is_some()
+            let log = self.store.log();
+            // Looked for before: what a buffer holds already cannot be taken back.
+            let is_cached = |entry: &EntryInfo| log.with_cached(entry.position, entry.bytes as usize, |_| ()).is_some();
+            if !entries.iter().all(is_cached) {
+                let shard = self.clone();
+                self.env.spawn_background(async move { shard.send_from_files(outgoing).await });
+                continue;
+            }
+            let lengths: Vec<u32> = entries.iter().map(|entry| entry.bytes).collect();
+            let entry_bytes = EntryLengths::Numbers(&lengths);
+            let bytes = entry_bytes.total() as usize;
+            let step = ReplicaMessage::Raft(RaftStep { message: Cow::Borrowed(message), entry_bytes, log: &[] });
+            let is_sent =
+                replica.links.borrow_mut().send_body(message.to, class, &step, bytes, &self.outbox, |buffer| {
+                    for entry in entries {
+                        log.with_cached(entry.position, entry.bytes as usize, |entry| buffer.extend_from_slice(entry));
+                    }
                 });
-                if !is_whole {
-                    let shard = self.clone();
-                    drop(links);
-                    self.env.spawn_background(async move { shard.send_from_files(outgoing).await });
-                    continue;
-                }
-                let entry_bytes = EntryLengths::Numbers(&lengths);
-                let step = RaftStep { message: Cow::Borrowed(message), entry_bytes, log: &log };
-                links.send(message.to, class, &ReplicaMessage::Raft(step), &self.outbox)
-            };
             if !is_sent && !lost.contains(&message.to) {
                 lost.push(message.to);
             }

@@ -288,11 +288,25 @@ impl Links {
         message: &ReplicaMessage<'_>,
         outbox: &Outbox,
     ) -> bool {
+        let body = message.body();
+        self.send_body(to, class, message, body.len(), outbox, |buffer| buffer.extend_from_slice(body))
+    }
+
+    /// As [`Self::send`], where `write` appends the `body_bytes` bytes of the body: straight from where they lie.
+    pub(crate) fn send_body(
+        &mut self,
+        to: u64,
+        class: ConnectionClass,
+        message: &ReplicaMessage<'_>,
+        body_bytes: usize,
+        outbox: &Outbox,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
         let Some(Channel::Up(connection)) = self.members.get_mut(&to).map(|member| member.channel(class)) else {
             return false;
         };
         let connection = *connection;
-        if outbox.queued_bytes(connection) + message.body().len() > QUEUED_BYTES_MAX {
+        if outbox.queued_bytes(connection) + body_bytes > QUEUED_BYTES_MAX {
             self.dropped += 1;
             if self.dropped.is_power_of_two() {
                 let dropped = self.dropped;
@@ -309,7 +323,13 @@ impl Links {
         if !known.has_report && !matches!(message, ReplicaMessage::LogEnd(_)) {
             return false;
         }
-        put(outbox, connection, &mut known.link, message)
+        let envelope = known.link.next_envelope();
+        outbox.with_buffer(connection, |buffer| {
+            message.encode_head(&envelope, body_bytes, buffer);
+            let begins = buffer.len();
+            write(buffer);
+            assert_eq!(buffer.len() - begins, body_bytes, "the body is as long as its frame says");
+        })
     }
 
     /// Whether messages of this class can go to a node.

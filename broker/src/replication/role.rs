@@ -33,18 +33,19 @@ impl<E: Env> Shard<E> {
     pub(crate) fn answerer(&self, request: &Request<'_>) -> Result<Answerer, Halt> {
         let Some(replica) = self.replica.get() else { return Ok(Answerer::Own) };
         match (replica.phase(), answered_by(request.number)) {
-            (_, AnsweredBy::Any) if request.peer.id.is_detached() => {
+            (_, AnsweredBy::Any | AnsweredBy::Always) if request.peer.id.is_detached() => {
                 // What others answer by themselves has its place on their connections.
                 let remark = format!(" request type {} is not handed on", request.header.code);
                 Err(Halt::refuse(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark))
             }
-            (Phase::Leads | Phase::Follows | Phase::HandsOver, AnsweredBy::Any) => Ok(Answerer::Own),
+            (Phase::Leads | Phase::Follows | Phase::HandsOver, AnsweredBy::Any | AnsweredBy::Always)
+            | (Phase::Stopped, AnsweredBy::Always) => Ok(Answerer::Own),
             // While it writes something of its own, or hands its lead over, or has lost it: a moment.
             (Phase::Leads, AnsweredBy::Leader) if replica.group.borrow().is_writing() => Err(Halt::Stall),
             (Phase::Leads, AnsweredBy::Leader) => Ok(Answerer::Own),
             (Phase::HandsOver | Phase::TakesBack, AnsweredBy::Leader) => Err(Halt::Stall),
             (Phase::Follows, AnsweredBy::Leader) => self.leader_to_ask(replica, request).map(Answerer::Leader),
-            (Phase::TakesBack, AnsweredBy::Any) => Err(Halt::refuse(
+            (Phase::TakesBack, AnsweredBy::Any | AnsweredBy::Always) => Err(Halt::refuse(
                 ResponseCode::SYSTEM_BUSY,
                 "the replica has lost its lead and takes back what nobody else has; try again",
             )),
