@@ -39,7 +39,7 @@ func pushConcurrent(r *run) string {
 		}(sender)
 	}
 	sending.Wait()
-	got.awaitDistinct(messages, 30*time.Second)
+	got.awaitDistinct(messages, deliveredWithin)
 	got.expectExactlyOnce("consumed messages", 0, messages)
 	return fmt.Sprintf("consumed %d exactly once", messages)
 }
@@ -82,7 +82,7 @@ func pushOrderly(r *run) string {
 		_, err := sender.SendSync(context.Background(), message)
 		expectOK("a send", err)
 	}
-	got.awaitDistinct(messages, 60*time.Second)
+	got.awaitDistinct(messages, deliveredWithin)
 	got.expectExactlyOnce("consumed messages", 0, messages)
 	last := map[int]int{}
 	for _, arrival := range got.all() {
@@ -104,7 +104,7 @@ func broadcast(r *run) string {
 	}
 	r.sendNumbers(0, messages)
 	for i, each := range got {
-		each.awaitDistinct(messages, 30*time.Second)
+		each.awaitDistinct(messages, deliveredWithin)
 		each.expectExactlyOnce(fmt.Sprintf("messages of consumer %d", i), 0, messages)
 	}
 	return fmt.Sprintf("each of %d consumers got %d", len(got), messages)
@@ -126,7 +126,7 @@ func tags(r *run) string {
 		results = append(results, r.send(numbered(r.topic, all[number%len(all)], number)))
 	}
 	for expression, count := range expected {
-		got[expression].awaitDistinct(count, 30*time.Second)
+		got[expression].awaitDistinct(count, deliveredWithin)
 	}
 	// The group that matches nothing has to get to the end all the same.
 	for key, end := range endsOf(results) {
@@ -154,7 +154,7 @@ func resume(r *run) string {
 	for number := 0; number < before; number++ {
 		results = append(results, r.send(numbered(r.topic, "", number)))
 	}
-	first.awaitDistinct(before, 30*time.Second)
+	first.awaitDistinct(before, deliveredWithin)
 	// This client's shutdown drops what its handlers are just finishing, so the periodic commit is awaited first.
 	for key, end := range endsOf(results) {
 		await(fmt.Sprintf("the commit of %v", key), 30*time.Second, func() bool { return committed(r, r.group, key) == end },
@@ -167,7 +167,7 @@ func resume(r *run) string {
 	second := newReceived()
 	r.pushConsumer(r.group, "*", collect(second))
 	r.sendNumbers(before+meanwhile, before+meanwhile+after)
-	second.awaitDistinct(meanwhile+after, 30*time.Second)
+	second.awaitDistinct(meanwhile+after, deliveredWithin)
 	second.expectExactlyOnce("messages after the pause", before, before+meanwhile+after)
 	return fmt.Sprintf("consumed %d then %d", before, meanwhile+after)
 }
@@ -238,7 +238,7 @@ func delayed(r *run) string {
 	for number := range results {
 		results[number] = r.send(numbered(r.topic, "Later", number).WithDelayTimeLevel(level(number)))
 	}
-	got.awaitDistinct(messages, 30*time.Second)
+	got.awaitDistinct(messages, deliveredWithin)
 	got.expectExactlyOnce("delayed messages", 0, messages)
 	var latest time.Duration
 	for _, arrival := range got.all() {

@@ -8,6 +8,10 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 )
 
+// deliveredWithin is longer than the interval of this client's rebalances and heartbeats: what the first one misses comes with
+// the next.
+const deliveredWithin = 60 * time.Second
+
 type arrival struct {
 	number  int
 	at      time.Time
