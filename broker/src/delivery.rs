@@ -74,7 +74,7 @@ async fn deliver_next<E: Env>(
     if unit.tags_code > now_ms {
         return Ok(false);
     }
-    let read = shard.store.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await;
+    let read = shard.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await;
     if !shard.may_change() {
         // It lost its lead while it read.
         return Ok(false);

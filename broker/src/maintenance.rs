@@ -24,6 +24,8 @@ const RETENTION: Duration = Duration::from_secs(10);
 const MEMORY: Duration = Duration::from_secs(5);
 /// A checkpoint is due when the log has grown by this since the last one ...
 const CHECKPOINT_BYTES: u64 = 128 << 20;
+/// ... or by this many segments, where those are small: none goes before there are two checkpoints behind it ...
+const CHECKPOINT_SEGMENTS: u64 = 16;
 /// ... or has grown at all and the last one is this old.
 const CHECKPOINT: Duration = Duration::from_secs(60);
 /// What failed is tried again after this, so that a failure that stays does not fill the log.
@@ -87,6 +89,7 @@ pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
     let (mut sync, mut retention) = (Period::new(SYNC, now), Period::new(RETENTION, now));
     let (mut checkpoint, mut memory) = (Period::new(CHECKPOINT, now), Period::new(MEMORY, now));
     let mut checkpoint_from = now;
+    let checkpoint_bytes = CHECKPOINT_BYTES.min(CHECKPOINT_SEGMENTS * shard.store.log().options().segment_bytes);
     loop {
         shard.env.sleep(BACKGROUND_TICK).await;
         let now = shard.env.instant();
@@ -115,7 +118,7 @@ pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
             shard.retry_next_segment().await;
         }
         let grown = shard.store.log().end().position.saturating_sub(shard.store.checkpoint_position());
-        let is_due = grown >= CHECKPOINT_BYTES || (grown > 0 && now >= checkpoint.due);
+        let is_due = grown >= checkpoint_bytes || (grown > 0 && now >= checkpoint.due);
         if now >= checkpoint_from && is_due {
             checkpoint = Period::new(CHECKPOINT, now);
             if !shard.checkpoint().await {

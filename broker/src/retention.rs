@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use protocol::record::decode_record;
+use storage::StorageError;
 
 use crate::env::Env;
 use crate::shard::Shard;
@@ -14,8 +15,33 @@ const SEARCHED_BYTES: u64 = 1 << 20;
 const REMOVED_MAX: usize = 4;
 
 pub(crate) async fn run<E: Env>(shard: &Rc<Shard<E>>) {
-    remove_segments(shard).await;
+    // A checkpoint under way, or a store that is being replaced, goes first.
+    if !shard.is_checkpointing.replace(true) {
+        remove_segments(shard).await;
+        shard.is_checkpointing.set(false);
+    }
     look_at_disk(shard);
+}
+
+impl<E: Env> Shard<E> {
+    /// Removes the log's segments that lie wholly below `position` and that no checkpoint needs; how many.
+    /// # Errors
+    /// I/O.
+    pub async fn remove_segments_below(&self, position: u64) -> Result<usize, StorageError> {
+        if self.is_checkpointing.replace(true) {
+            return Ok(0);
+        }
+        let mut removed = 0;
+        let result = loop {
+            match self.store.remove_oldest_segment_below(position).await {
+                Ok(true) => removed += 1,
+                Ok(false) => break Ok(removed),
+                Err(error) => break Err(error),
+            }
+        };
+        self.is_checkpointing.set(false);
+        result
+    }
 }
 
 fn look_at_disk<E: Env>(shard: &Shard<E>) {
@@ -53,6 +79,10 @@ async fn remove_segments<E: Env>(shard: &Rc<Shard<E>>) {
 /// The oldest segment is as old as the first message behind it.
 async fn why_remove<E: Env>(shard: &Shard<E>, second: u64) -> Option<&'static str> {
     let config = &shard.config.store;
+    let kept = shard.store.log().end().position.saturating_sub(second);
+    if config.log_bytes_max > 0 && kept >= config.log_bytes_max {
+        return Some("the log is longer than logBytesMax");
+    }
     let used = disk_used_percent(&config.root)?;
     if used >= config.disk_clean_percent && config.clean_forcibly {
         return Some("the disk is nearly full");

@@ -35,7 +35,7 @@ use crate::processor::pull::{self, PullJob};
 use crate::queue_locks::QueueLocks;
 use crate::registration::RegistrationSender;
 use crate::replay;
-use crate::replication::{Answerer, Replica};
+use crate::replication::{Answerer, Installing, Replica};
 use crate::request::{Halt, Request, Ticket};
 use crate::route_table;
 use crate::send_properties::BrokerProperties;
@@ -85,13 +85,15 @@ pub struct Shard<E: Env> {
     /// Reads of old messages under way.
     reads: Cell<usize>,
     has_stalled: Cell<bool>,
-    is_checkpointing: Cell<bool>,
+    /// One at a time makes a checkpoint, removes segments, or replaces the store.
+    pub(crate) is_checkpointing: Cell<bool>,
     topics_changed: Cell<bool>,
     registration_due_ms: Cell<i64>,
     pub(crate) committer: Committer,
     /// Its part in a group of replicas; never set for a shard that stands alone.
     pub(crate) replica: OnceCell<Replica>,
     started: Instant,
+    pub(crate) installing: Installing<E::Disk>,
 }
 
 /// Buffers that requests use one after the other.
@@ -163,6 +165,7 @@ impl<E: Env> Shard<E> {
             committer: Committer::default(),
             replica: OnceCell::new(),
             started,
+            installing: Installing::default(),
         }
     }
 

@@ -94,7 +94,8 @@ pub async fn save<D: Disk>(disk: &D, id: LogId, checkpoint: &Checkpoint) -> Resu
     replace_file(disk, PATH, bytes).await.map_err(StorageError::io("write", PATH))
 }
 
-fn encode(id: LogId, checkpoint: &Checkpoint) -> Vec<u8> {
+/// The bytes of a checkpoint file.
+pub fn encode(id: LogId, checkpoint: &Checkpoint) -> Vec<u8> {
     let payload = match rkyv::to_bytes::<rancor::Error>(checkpoint) {
         Ok(payload) => payload,
         Err(error) => unreachable!("plain data always encodes: {error}"),

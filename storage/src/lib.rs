@@ -8,6 +8,7 @@ pub mod consume_queue;
 pub mod error;
 pub mod file;
 pub mod identity;
+pub mod installation;
 pub mod ring;
 pub mod store;
 

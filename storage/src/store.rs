@@ -4,7 +4,7 @@
 //! consumers see it only when [`MessageStore::confirm`] finds that it may be acknowledged.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use protocol::record::{PHYSICAL_OFFSET_AT, RecordFields, RecordView, decode_record};
 use protocol::sys_flag::MessageSysFlag;
@@ -17,6 +17,7 @@ use crate::commit_log::{CommitLog, ENTRY_BYTES_MAX, LogId, LogOptions, LogPositi
 use crate::consume_queue::{self, ConsumeQueues, QueueIndex, Unit};
 use crate::error::{AppendError, DamageReason, StorageError};
 use crate::file::{Disk, read_file, replace_file};
+use crate::installation;
 use crate::ring::Ring;
 
 const TERM_PATH: &str = "term";
@@ -134,6 +135,7 @@ impl<D: Disk> MessageStore<D> {
         replay: &mut impl Replay,
     ) -> Result<(Self, StoreRecovery), StorageError> {
         replay.progress(OpenProgress::Checkpoint);
+        installation::finish(&disk).await?;
         let found = checkpoint::load(&disk, id).await?;
         let mut queues = ConsumeQueues::default();
         let mut damaged = Vec::new();
@@ -367,6 +369,36 @@ impl<D: Disk> MessageStore<D> {
         self.log.read_entries(checkpoint.position, to, visit).await
     }
 
+    /// Puts the store that a finished [`Installation`](installation::Installation) has made in this one's place, while nobody
+    /// appends or reads; [`CommitLog::begin_replacement`] came before. Queues and tables are those of its checkpoint, behind
+    /// whose position, which is returned, [`Self::apply`] goes on. Queues keep their index.
+    /// # Errors
+    /// The store is of no use until it is opened again, which finishes what was begun.
+    pub async fn become_installed(&self, replay: &mut impl Replay) -> Result<LogPosition, StorageError> {
+        let disk = self.log.disk().clone();
+        let opened = match installation::finish(&disk).await {
+            // Not in this future's own memory: it is a large one.
+            Ok(_) => Box::pin(Self::open(disk, self.log.id(), *self.log.options(), None, replay)).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok((opened, found)) => {
+                let Self { log, queues, .. } = opened;
+                let (_, table) = queues.into_inner().begin_checkpoint();
+                self.unconfirmed.borrow_mut().clear();
+                self.queues.borrow_mut().go_back(&table);
+                self.checkpoint_position.set(found.checkpoint.position);
+                self.retained_from.set(0);
+                self.log.end_replacement(Ok(log));
+                Ok(found.checkpoint)
+            }
+            Err(error) => {
+                self.log.end_replacement(Err(&error));
+                Err(error)
+            }
+        }
+    }
+
     /// Makes a checkpoint of the log's present end. `state` is the broker's state at this moment, taken in the same
     /// turn of the shard. Consumers and producers go on meanwhile; `flushed` is called when the log is synced up to here.
     /// # Errors
@@ -481,9 +513,10 @@ impl<D: Disk> MessageStore<D> {
             return Ok(());
         }
         let mut found = Found::default();
+        let wanted = damaged.iter().copied().collect();
         let mut from = self.log.first();
         while from < position {
-            let (until, pieces) = self.collect_units(damaged, from, position, replay, &mut found).await?;
+            let (until, pieces) = self.collect_units(&wanted, from, position, replay, &mut found).await?;
             for (queue, start, units) in pieces {
                 let piece = self.queues.borrow().rebuilt(queue, start, units);
                 if let Some(piece) = piece {
@@ -501,7 +534,7 @@ impl<D: Disk> MessageStore<D> {
 
     async fn collect_units(
         &self,
-        damaged: &[QueueIndex],
+        damaged: &BTreeSet<QueueIndex>,
         from: u64,
         to: u64,
         replay: &impl Replay,

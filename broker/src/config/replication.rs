@@ -17,12 +17,19 @@ const RAFT: &str = "enableDLegerCommitLog";
 const SLAVES_NOT_YET: &str = "replication is not there yet: a shard is a master without slaves";
 
 /// Properties that only Raft mode reads.
-const RAFT_ONLY: [&str; 5] = ["dLegerGroup", "dLegerPeers", "dLegerSelfId", "preferredLeaderId", "electionTimeoutMs"];
+const RAFT_ONLY: [&str; 6] = [
+    "catchUpMaxBytesPerSecond",
+    "dLegerGroup",
+    "dLegerPeers",
+    "dLegerSelfId",
+    "preferredLeaderId",
+    "electionTimeoutMs",
+];
 /// Properties that only a SYNC_MASTER reads.
 const SYNC_MASTER_ONLY: [&str; 5] =
     ["inSyncReplicas", "minInSyncReplicas", "enableAutoInSyncReplicas", "haMaxGapNotInSync", "slaveTimeout"];
 /// Properties that need another node to mean anything.
-const SHARED: [&str; 3] = ["accessMessageInMemoryMaxRatio", "catchUpMaxBytesPerSecond", "slaveReadEnable"];
+const SHARED: [&str; 2] = ["accessMessageInMemoryMaxRatio", "slaveReadEnable"];
 
 /// Copies on other nodes.
 #[derive(Debug, Clone)]
@@ -31,8 +38,9 @@ pub struct Replication {
     pub mode: ReplicationMode,
     /// When consumers are sent to a slave.
     pub slave_reads: SlaveReads,
-    /// What one node reads from its disk and sends to a node that is far behind, bytes a second for each shard. Default 256 MiB:
-    /// more than most networks carry, and less than what disks do that clients wait for. Own: `catchUpMaxBytesPerSecond`.
+    /// What a shard of a leader sends to nodes that lack something, bytes a second for all of them together, while no client
+    /// is served; beside clients less, down to a 32nd. Default 1 GiB: as much as a fast disk writes. Own:
+    /// `catchUpMaxBytesPerSecond`.
     pub catch_up_bytes_per_second: u64,
     /// Where the mode was asked for.
     origin: Origin,

@@ -43,6 +43,9 @@ pub struct Store {
     pub clean_forcibly: bool,
     /// Percent of the disk in use from which sends are refused. Default 90. RocketMQ: `diskSpaceWarningLevelRatio`.
     pub disk_full_percent: u8,
+    /// Bytes of log that a shard keeps; older segments are deleted at any hour, expired or not. 0: as many as age and disk
+    /// allow. Default 0. Own: `logBytesMax`.
+    pub log_bytes_max: u64,
     /// Memory for the tail of the log, bytes a shard: consumers that keep up read nothing else. Default 256 MiB,
     /// `--standalone` 64 MiB. Own: `logCacheBytes`.
     pub log_cache_bytes: u64,
@@ -71,6 +74,7 @@ impl Store {
             disk_clean_percent: values.number("diskSpaceCleanForciblyRatio"),
             clean_forcibly: values.bool("cleanFileForciblyEnable"),
             disk_full_percent: values.number("diskSpaceWarningLevelRatio"),
+            log_bytes_max: values.number("logBytesMax"),
             log_cache_bytes: values.number("logCacheBytes"),
             ring_bytes: values.number("shmRingBytes"),
             ring_dir: values.path("shmRingDir").to_owned(),

@@ -27,6 +27,9 @@ pub(crate) struct ShardMetrics {
     pub(crate) stalled: Cell<usize>,
     /// Turns of the shard's loop that had something to do.
     pub(crate) sweeps: Cell<u64>,
+    /// Time that sweeps took which answered requests.
+    pub(crate) swept: Cell<Duration>,
+    sweep_began: Cell<Option<Instant>>,
     /// Time that went into looking for work that was not there.
     pub(crate) looked: Cell<Duration>,
     /// A [`super::GroupReport`] is being gathered.
@@ -44,6 +47,8 @@ impl ShardMetrics {
             connections: Cell::new(0),
             stalled: Cell::new(0),
             sweeps: Cell::new(0),
+            swept: Cell::new(Duration::ZERO),
+            sweep_began: Cell::new(None),
             looked: Cell::new(Duration::ZERO),
             gathers_groups: Cell::new(false),
             first_stored: Cell::new(None),
@@ -52,12 +57,18 @@ impl ShardMetrics {
 
     pub(crate) fn sweep_began(&self, now: Instant) {
         self.sweeps.set(self.sweeps.get() + 1);
+        self.sweep_began.set(Some(now));
         self.latency.borrow_mut().sweep_began(now);
     }
 
     pub(crate) fn sweep_sent(&self, stalled: usize, now: impl FnOnce() -> Instant) {
         self.stalled.set(stalled);
-        self.latency.borrow_mut().sweep_sent(now);
+        self.latency.borrow_mut().sweep_sent(|| {
+            let now = now();
+            let took = self.sweep_began.get().map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
+            self.swept.set(self.swept.get() + took);
+            now
+        });
     }
 
     /// When a request that is read now is read.

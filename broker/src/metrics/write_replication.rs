@@ -56,6 +56,12 @@ fn write_history(families: &mut Families, labels: &ShardLabels<'_>, history: &Re
     counter("turbopump_replication_catch_ups_total", "Catch-ups that the replica began", history.catch_ups);
     let help = "Bytes of log that came by catch-ups";
     counter("turbopump_replication_caught_up_bytes_total", help, history.caught_up_bytes);
+    let help = "Catch-ups that needed a checkpoint: the leader's log began behind this replica's end";
+    counter("turbopump_replication_installations_total", help, history.installations);
+    let help = "Places of the log that could not be read and were mended from another replica";
+    counter("turbopump_replication_mended_total", help, history.mended);
+    let help = "Times that such a place could not be mended: no other replica that answered had it";
+    counter("turbopump_replication_unmended_total", help, history.unmended);
     let help = "Connections of other replicas that were closed for what they said";
     counter("turbopump_replication_refused_total", help, history.refused);
     let seconds = |ms: i64| ms as f64 / 1e3;

@@ -90,7 +90,7 @@ async fn search_offset<E: Env>(
 async fn store_timestamp<E: Env>(shard: &Shard<E>, queue: QueueIndex, at: u64) -> Result<i64, StorageError> {
     let unit = shard.store.read_unit(queue, at).await?;
     let stored = |record: &[u8]| decode_record(record).map_or(0, |(record, _)| record.store_timestamp);
-    shard.store.read_record(unit.physical_offset, unit.bytes as usize, stored).await
+    shard.read_record(unit.physical_offset, unit.bytes as usize, stored).await
 }
 
 /// GET_EARLIEST_MSG_STORETIME (32): -1 for an empty queue.

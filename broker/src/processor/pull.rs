@@ -283,7 +283,7 @@ async fn collect_cold<E: Env>(
                 break;
             }
             let append = |record: &[u8]| bodies.extend_from_slice(record);
-            shard.store.read_record(unit.physical_offset, unit.bytes as usize, append).await?;
+            shard.read_record(unit.physical_offset, unit.bytes as usize, append).await?;
             found.add(unit);
         }
         found.next_offset += 1;

@@ -65,7 +65,7 @@ async fn store_copy<E: Env>(shard: &Rc<Shard<E>>, send_back: &SendBack) -> Resul
     let failed = |remark: String| Refusal::new(ResponseCode::SYSTEM_ERROR, remark);
     let at = send_back.physical_offset;
     let bytes = u64::try_from(at).map_err(|_| failed(format!("look message by offset failed, {at}")))?;
-    let bytes = shard.store.read_record_at(bytes).await;
+    let bytes = shard.read_record_at(bytes).await;
     let bytes = bytes.map_err(|error| failed(format!("look message by offset failed, {at}: {error}")))?;
     let (record, _) = decode_record(&bytes).map_err(|error| failed(error.to_string()))?;
     let id = OffsetMessageId { store_host: shard.store_host, physical_offset: at }.to_string();

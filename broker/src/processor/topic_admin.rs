@@ -143,7 +143,7 @@ async fn queue_offsets<E: Env>(shard: &Shard<E>, topic: &str, queue_id: u32) -> 
         && let Ok(unit) = shard.store.read_unit(queue, end - 1).await
     {
         let stored = |record: &[u8]| decode_record(record).map_or(0, |(record, _)| record.store_timestamp);
-        let read = shard.store.read_record(unit.physical_offset, unit.bytes as usize, stored).await;
+        let read = shard.read_record(unit.physical_offset, unit.bytes as usize, stored).await;
         // A record that cannot be read is reported where it is asked for; here its time is unknown.
         last_update_timestamp = read.unwrap_or(0);
     }

@@ -14,7 +14,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let bytes = shard.config.sends.body_bytes_max as usize;
     shard.spawn_read(ticket, bytes, async move {
         let found = match u64::try_from(offset) {
-            Ok(position) => task_shard.store.read_record_at(position).await.ok(),
+            Ok(position) => task_shard.read_record_at(position).await.ok(),
             Err(_) => None,
         };
         match found {

@@ -20,25 +20,26 @@ use crate::env::Env;
 use crate::shard::Shard;
 
 /// Of the log in one answer.
-const PULL_BYTES: u32 = 1 << 20;
+pub(super) const PULL_BYTES: u32 = 1 << 20;
 /// What a leader answers at most, whatever is asked for.
 const PULL_BYTES_MAX: u32 = 8 << 20;
 /// An answer that does not come is asked for again.
-const PATIENCE_MS: i64 = 1_000;
+pub(super) const PATIENCE_MS: i64 = 1_000;
 /// Where the log was full, the rest is asked for again after this.
-const FULL_MS: i64 = 10;
-/// One that is not to be had is asked for again.
-const PAUSE_MS: i64 = 10_000;
+pub(super) const FULL_MS: i64 = 10;
+/// Where something failed that may fail again, it is tried again after this.
+pub(super) const PAUSE_MS: i64 = 10_000;
+
+/// What is left of an installation is looked for this often, in ticks: every minute.
+const LEFT_TICKS: u64 = 1200;
 
 /// A catch-up under way.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct CatchingUp {
     /// When to ask again, see [`Shard::uptime_ms`].
-    ask_ms: i64,
+    pub(super) ask_ms: i64,
     /// What came last is still being written.
-    is_writing: bool,
-    /// It was said that the leader's log does not go back far enough.
-    said_too_old: bool,
+    pub(super) is_writing: bool,
 }
 
 impl<E: Env> Shard<E> {
@@ -54,7 +55,10 @@ impl<E: Env> Shard<E> {
                 }
                 self.pull_more(replica);
             }
-            CatchUpNews::Void => replica.catching_up.set(None),
+            CatchUpNews::Void => {
+                replica.catching_up.set(None);
+                self.installing.forget();
+            }
         }
     }
 
@@ -63,6 +67,12 @@ impl<E: Env> Shard<E> {
         let Some(state) = replica.catching_up.get() else { return };
         let Some(due) = replica.group.borrow().catch_up() else { return };
         let now_ms = self.uptime_ms();
+        if self.installing.is_under_way() {
+            if replica.phase() == Phase::Follows && now_ms >= state.ask_ms {
+                self.install_more(replica, due.leader);
+            }
+            return;
+        }
         let can_ask = replica.phase() == Phase::Follows && !replica.is_reading.get() && !state.is_writing;
         if !can_ask || now_ms < state.ask_ms || replica.applied_start.get().is_some() {
             return;
@@ -73,12 +83,14 @@ impl<E: Env> Shard<E> {
     }
 
     /// Answers another replica that catches up.
-    pub(super) fn pulled_by(self: &Rc<Self>, node: u64, pull: Pull) {
+    pub(super) fn pulled_by(self: &Rc<Self>, replica: &Replica, node: u64, pull: Pull) {
+        replica.watch.pulled(self.env.now_ms(), node, &pull.end);
+        let wanted = pull.bytes_wanted.min(PULL_BYTES_MAX) as usize;
+        let Some(bytes_max) = self.begin_answer(replica, node, wanted) else { return };
         let shard = self.clone();
         self.env.spawn_background(async move {
             let Some(replica) = shard.replica.get() else { return };
-            replica.watch.pulled(shard.env.now_ms(), node, &pull.end);
-            let answer = shard.piece_for(replica, pull).await;
+            let answer = shard.piece_for(replica, &pull, bytes_max).await;
             let (status, first_position, log) = match answer {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -86,16 +98,63 @@ impl<E: Env> Shard<E> {
                     (PullStatus::NotNow, 0, Vec::new())
                 }
             };
-            let rate = shard.config.replication.catch_up_bytes_per_second.max(1);
-            shard.env.sleep(Duration::from_micros(log.len() as u64 * 1_000_000 / rate)).await;
+            shard.pay_for_answer(replica, log.len()).await;
             let (commit_index, end_position) = (replica.applied.get().index, shard.store.log().end().position);
             let answer = Pulled { status, first_position, commit_index, end_position, log: &log };
             let message = ReplicaMessage::Pulled(answer);
             replica.links.borrow_mut().send(node, ConnectionClass::Log, &message, &shard.outbox);
+            replica.budget.borrow_mut().end(node);
         });
     }
 
-    async fn piece_for(&self, replica: &Replica, pull: Pull) -> Result<(PullStatus, u64, Vec<u8>), StorageError> {
+    /// Begins an answer to a node that catches up: how many bytes it may have. `None`: it is to ask again.
+    pub(super) fn begin_answer(&self, replica: &Replica, node: u64, bytes: usize) -> Option<usize> {
+        let mut budget = replica.budget.borrow_mut();
+        budget.note_load(self.env.instant(), self.metrics.swept.get());
+        budget.begin(node, bytes)
+    }
+
+    /// Waits until so many bytes may be sent to those who catch up.
+    pub(super) async fn pay_for_answer(&self, replica: &Replica, bytes: usize) {
+        let wait = replica.budget.borrow_mut().spend(self.env.instant(), bytes);
+        if wait > Duration::ZERO {
+            self.env.sleep(wait).await;
+        }
+    }
+
+    /// At every tick.
+    pub(super) fn tend_catch_ups(self: &Rc<Self>, replica: &Replica) {
+        replica.budget.borrow_mut().note_load(self.env.instant(), self.metrics.swept.get());
+        self.tend_offer(replica);
+        // What an earlier process has begun is not gone on with where there is nothing to catch up with.
+        let is_time = replica.ticks.get().is_multiple_of(LEFT_TICKS);
+        if is_time && replica.catching_up.get().is_none() && replica.phase() != Phase::Installs {
+            let shard = self.clone();
+            self.env.spawn_background(async move { shard.remove_left_installation().await });
+        }
+    }
+
+    async fn piece_for(
+        &self,
+        replica: &Replica,
+        pull: &Pull,
+        bytes: usize,
+    ) -> Result<(PullStatus, u64, Vec<u8>), StorageError> {
+        match self.sound_piece_for(replica, pull, bytes).await {
+            Err(error @ (StorageError::Damaged { .. } | StorageError::DamagedRecord { .. })) => {
+                self.mended(pull.end.position, error).await?;
+                self.sound_piece_for(replica, pull, bytes).await
+            }
+            result => result,
+        }
+    }
+
+    async fn sound_piece_for(
+        &self,
+        replica: &Replica,
+        pull: &Pull,
+        bytes: usize,
+    ) -> Result<(PullStatus, u64, Vec<u8>), StorageError> {
         let log = self.store.log();
         // Not only where it serves already: it may need the very one that asks to commit its first entry.
         if !replica.group.borrow().is_leader() || replica.phase() == Phase::Stopped {
@@ -103,12 +162,17 @@ impl<E: Env> Shard<E> {
         }
         let from = match log.continuation(pull.end).await? {
             Some(from) => from,
+            // A header that cannot be read any more names nobody a stranger.
+            None if log.holds(pull.end.position) && !log.is_sound_around(pull.end.position).await? => {
+                let (at, file) = (pull.end.position, log.file_name(pull.end.position));
+                let what = "the entry that comes next cannot be read".to_owned();
+                return Err(StorageError::DamagedRecord { at, file, what });
+            }
             None => match log.continuation(pull.applied).await? {
                 Some(from) => from,
                 None => return Ok((PullStatus::TooOld, log.first(), Vec::new())),
             },
         };
-        let bytes = pull.bytes_wanted.min(PULL_BYTES_MAX) as usize;
         let raw = log.raw_entries(from, log.acknowledgeable(), bytes).await?;
         Ok((PullStatus::Entries, from, raw))
     }
@@ -122,21 +186,15 @@ impl<E: Env> Shard<E> {
         if due.leader != node || state.is_writing || replica.is_reading.get() || replica.phase() != Phase::Follows {
             return Ok(());
         }
+        if self.install_piece(replica, pulled)? {
+            return Ok(());
+        }
         let now_ms = self.uptime_ms();
         match pulled.status {
             PullStatus::NotNow => return Ok(()),
             PullStatus::TooOld => {
-                if !state.said_too_old {
-                    let (shard, first) = (&self.identity.broker_name, pulled.first_position);
-                    tracing::error!(
-                        shard,
-                        leader = node,
-                        first,
-                        "this replica is too far behind: the leader's log begins later than this one ends. Stop it, copy the leader's store \
-                         (stopped, or a snapshot of its file system) in its place without raft-state, and start it"
-                    );
-                }
-                replica.catching_up.set(Some(CatchingUp { said_too_old: true, ask_ms: now_ms + PAUSE_MS, ..state }));
+                self.begin_installation(replica, node, pulled.first_position);
+                self.pull_more(replica);
                 return Ok(());
             }
             PullStatus::Entries => {}
@@ -160,7 +218,7 @@ impl<E: Env> Shard<E> {
                 return Ok(());
             }
         };
-        replica.catching_up.set(Some(CatchingUp { is_writing: true, ask_ms, ..state }));
+        replica.catching_up.set(Some(CatchingUp { is_writing: true, ask_ms }));
         let (shard, commit_index) = (self.clone(), pulled.commit_index.min(shared));
         self.env.spawn(async move { shard.apply_pulled(commit_index).await });
         Ok(())
@@ -216,7 +274,7 @@ impl<E: Env> Shard<E> {
         self.confirm_and_resume();
     }
 
-    async fn apply_up_to(self: &Rc<Self>, replica: &Replica, commit_index: u64) -> Result<(), StorageError> {
+    pub(super) async fn apply_up_to(self: &Rc<Self>, replica: &Replica, commit_index: u64) -> Result<(), StorageError> {
         let log = self.store.log();
         log.flush().await?;
         let mut woken = Vec::new();
@@ -278,7 +336,10 @@ enum Taken {
 }
 
 /// The entries of an answer, each sound.
-fn split<'a>(id: storage::commit_log::LogId, pulled: &Pulled<'a>) -> Result<Vec<(EntryHeader, &'a [u8])>, String> {
+pub(super) fn split<'a>(
+    id: storage::commit_log::LogId,
+    pulled: &Pulled<'a>,
+) -> Result<Vec<(EntryHeader, &'a [u8])>, String> {
     let (mut rest, mut position) = (pulled.log, pulled.first_position);
     let mut entries = Vec::new();
     while !rest.is_empty() {

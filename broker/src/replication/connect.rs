@@ -23,7 +23,7 @@ impl<E: Env> Shard<E> {
         loop {
             let Some(replica) = self.replica.get().filter(|replica| replica.phase() != Phase::Stopped) else { return };
             self.seal_and_propose_if_leading(replica);
-            if !replica.group.borrow().is_writing() {
+            if replica.phase() != Phase::Installs && !replica.group.borrow().is_writing() {
                 replica.group.borrow_mut().tick();
             }
             replica.links.borrow_mut().dial_due(self.uptime_ms(), &self.outbox);
@@ -38,6 +38,7 @@ impl<E: Env> Shard<E> {
             self.tend_forwarding(replica);
             self.tend_lead(replica);
             self.watch(replica);
+            self.tend_catch_ups(replica);
             self.confirm_and_resume();
             self.env.sleep(RaftTiming::TICK).await;
         }
@@ -127,6 +128,11 @@ impl<E: Env> Shard<E> {
                     end: EntryId { term: end.term, index: end.index },
                     is_trusted: end.is_trusted,
                 };
+                if replica.phase() == Phase::Installs {
+                    self.installing.hold_report(report);
+                    replica.owes_report(node);
+                    return Ok(());
+                }
                 let own_life = replica.group.borrow().report_to(node).life;
                 self.seal_and_propose_if_leading(replica);
                 replica.group.borrow_mut().peer_report(report).map_err(|refusal| refusal.to_string())?;
@@ -139,10 +145,26 @@ impl<E: Env> Shard<E> {
                 Ok(())
             }
             ReplicaMessage::Pull(pull) => {
-                self.pulled_by(node, pull);
+                self.pulled_by(replica, node, pull);
                 Ok(())
             }
             ReplicaMessage::Pulled(pulled) => self.take_piece(replica, node, &pulled),
+            ReplicaMessage::CheckpointRequest(request) => {
+                self.give_checkpoint(replica, node, &request);
+                Ok(())
+            }
+            ReplicaMessage::CheckpointPiece(piece) => {
+                self.take_checkpoint_piece(replica, node, &piece);
+                Ok(())
+            }
+            ReplicaMessage::EntryWanted(wanted) => {
+                self.give_entry(replica, node, wanted);
+                Ok(())
+            }
+            ReplicaMessage::EntryGiven(given) => {
+                self.take_entry(replica, node, &given);
+                Ok(())
+            }
             other => Err(format!("{:?} is not served", other.kind())),
         }
     }
@@ -153,6 +175,9 @@ impl<E: Env> Shard<E> {
         if step.message.term > replica.term() {
             // Another one may lead; what was appended here belongs to the term before.
             self.seal_and_propose_if_leading(replica);
+        }
+        if replica.phase() == Phase::Installs {
+            return Ok(());
         }
         if !replica.handing_over.takes(&step.message) {
             tracing::debug!(shard = self.identity.broker_name, "a lead was not taken over: this process is to end");
@@ -192,7 +217,7 @@ impl<E: Env> Shard<E> {
     /// Answers the reports of other nodes. Not while the replica writes: what a node says of itself is noted only then, and
     /// an answer that does not show that it was heard is none.
     fn give_owed_reports(&self, replica: &Replica) {
-        if !replica.group.borrow().is_writing() {
+        if replica.phase() != Phase::Installs && !replica.group.borrow().is_writing() {
             for node in replica.take_owed_reports() {
                 self.report(replica, node, ConnectionClass::Log);
             }

@@ -47,7 +47,7 @@ impl<E: Env> Shard<E> {
     /// that it was just given.
     pub(crate) fn drive(self: &Rc<Self>, replica: &Replica, raw: &RawEntries<'_>) {
         loop {
-            if replica.phase() == Phase::Stopped {
+            if matches!(replica.phase(), Phase::Stopped | Phase::Installs) {
                 return;
             }
             if let Some(cause) = self.store.log().failure() {

@@ -3,6 +3,7 @@
 use raft_driver::StateRole;
 use storage::commit_log::LogPosition;
 
+use super::mend;
 use super::replica::Phase;
 use crate::env::Env;
 use crate::shard::Shard;
@@ -24,6 +25,10 @@ pub struct ReplicaView {
     pub is_trusted: bool,
     /// Whether it gets what it lacks from the leader's files.
     pub is_catching_up: bool,
+    /// Whether it puts a fetched store in the place of its own at this moment.
+    pub is_installing: bool,
+    /// Physical offset of the first byte of its log that is still there.
+    pub first: u64,
     /// Where its log ends.
     pub end: LogPosition,
     /// Physical offset up to which it keeps its log whatever befalls it that its flush mode speaks of.
@@ -32,6 +37,10 @@ pub struct ReplicaView {
     pub committed: u64,
     /// Index of the last entry that queues and tables reflect for good.
     pub applied: u64,
+    /// Catch-ups of this process that needed a checkpoint.
+    pub installations: u64,
+    /// Places of the log that this process has mended from others.
+    pub mended: u64,
 }
 
 impl<E: Env> Shard<E> {
@@ -48,10 +57,14 @@ impl<E: Env> Shard<E> {
             is_stopped: replica.phase() == Phase::Stopped,
             is_trusted: group.is_trusted(),
             is_catching_up: replica.catching_up.get().is_some(),
+            is_installing: replica.phase() == Phase::Installs,
+            first: log.first(),
             end: log.end(),
             kept: log.kept(),
             committed: log.acknowledgeable(),
             applied: replica.applied.get().index,
+            installations: replica.watch.history.installations(),
+            mended: mend::counts(&replica.mendings.borrow()).0,
         })
     }
 

@@ -93,7 +93,8 @@ pub async fn open_replica<D: Disk>(
         client_address: identity.advertised_address.clone(),
     };
     let others = options.members.into_iter().filter(|(id, _)| *id != options.node);
-    Ok(Replica::new(options.node, group, Links::new(introduction, others), applied, saved))
+    let links = Links::new(introduction, others);
+    Ok(Replica::new(options.node, group, links, applied, saved, config.replication.catch_up_bytes_per_second))
 }
 
 /// What a replica still knows of what it confirmed.

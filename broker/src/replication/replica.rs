@@ -8,9 +8,12 @@ use storage::commit_log::LogPosition;
 use storage::commit_log::entry::EntryHeader;
 
 use super::catch_up::CatchingUp;
+use super::catch_up_budget::CatchUpBudget;
 use super::forward::Forwarding;
 use super::hand_over::HandingOver;
 use super::links::Links;
+use super::mendings::Mendings;
+use super::offer::Offer;
 use super::state_file::ReplicaState;
 use super::status::Watch;
 
@@ -25,6 +28,8 @@ pub(crate) enum Phase {
     HandsOver,
     /// It led, and takes back what it appended and nobody else may have.
     TakesBack,
+    /// It followed, and puts a store that it has fetched in the place of its own.
+    Installs,
     /// It can no longer keep its word, or its log is not what it should be: it takes no part.
     Stopped,
 }
@@ -46,6 +51,11 @@ pub struct Replica {
     /// A task reads entries that are to be applied from the files.
     pub(crate) is_reading: Cell<bool>,
     pub(crate) catching_up: Cell<Option<CatchingUp>>,
+    /// What others that catch up may take.
+    pub(crate) budget: RefCell<CatchUpBudget>,
+    /// The checkpoint that is being given to others.
+    pub(crate) offer: RefCell<Option<Offer>>,
+    pub(crate) mendings: RefCell<Mendings>,
     pub(crate) forwarding: Forwarding,
     pub(crate) handing_over: HandingOver,
     /// Ticks of its clock so far.
@@ -64,7 +74,14 @@ pub struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn new(node: u64, group: Group, links: Links, applied: LogPosition, saved: ReplicaState) -> Self {
+    pub(crate) fn new(
+        node: u64,
+        group: Group,
+        links: Links,
+        applied: LogPosition,
+        saved: ReplicaState,
+        catch_up_bytes_per_second: u64,
+    ) -> Self {
         let watch = Watch::new(node, group.role().term);
         Self {
             node,
@@ -77,6 +94,9 @@ impl Replica {
             untold: RefCell::default(),
             is_reading: Cell::new(false),
             catching_up: Cell::new(None),
+            budget: RefCell::new(CatchUpBudget::new(catch_up_bytes_per_second)),
+            offer: RefCell::default(),
+            mendings: RefCell::default(),
             is_saving: Cell::new(false),
             forwarding: Forwarding::default(),
             handing_over: HandingOver::default(),

@@ -49,6 +49,10 @@ impl<E: Env> Shard<E> {
                 ResponseCode::SYSTEM_BUSY,
                 "the replica has lost its lead and takes back what nobody else has; try again",
             )),
+            (Phase::Installs, _) => Err(Halt::refuse(
+                ResponseCode::SYSTEM_BUSY,
+                "the replica puts a store in place that it has fetched from its leader; try again",
+            )),
             (Phase::Stopped, _) => {
                 let remark = format!(
                     "this replica of {} takes no part in its group: its log says why",

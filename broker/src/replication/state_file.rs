@@ -64,21 +64,31 @@ pub(crate) struct Members {
     auto_leave: bool,
 }
 
+impl From<ConfState> for Members {
+    fn from(members: ConfState) -> Self {
+        let ConfState { voters, learners, voters_outgoing, learners_next, auto_leave, .. } = members;
+        Self { voters, learners, voters_outgoing, learners_next, auto_leave }
+    }
+}
+
+impl From<Members> for ConfState {
+    fn from(members: Members) -> Self {
+        let Members { voters, learners, voters_outgoing, learners_next, auto_leave } = members;
+        Self { voters, learners, voters_outgoing, learners_next, auto_leave, ..Self::default() }
+    }
+}
+
 impl ReplicaState {
     /// What Raft wants to have back at the next start.
     pub(crate) fn saved(&self) -> SavedState {
-        let Members { voters, learners, voters_outgoing, learners_next, auto_leave } = self.members.clone();
-        let members =
-            ConfState { voters, learners, voters_outgoing, learners_next, auto_leave, ..ConfState::default() };
+        let members = self.members.clone().into();
         SavedState { term: self.term, vote: self.vote, members_index: self.members_index, members }
     }
 
     /// The same with what Raft wants to have saved.
     pub(crate) fn with(&self, saved: SavedState) -> Self {
         let SavedState { term, vote, members_index, members } = saved;
-        let ConfState { voters, learners, voters_outgoing, learners_next, auto_leave, .. } = members;
-        let members = Members { voters, learners, voters_outgoing, learners_next, auto_leave };
-        Self { term, vote, members_index, members, ..self.clone() }
+        Self { term, vote, members_index, members: members.into(), ..self.clone() }
     }
 }
 

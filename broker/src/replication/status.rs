@@ -7,13 +7,14 @@ mod transfer_rate;
 
 use std::cell::RefCell;
 
-use protocol::body::{FollowerStatus, LogPlace, ReplicaRole, ReplicationStatus};
+use protocol::body::{FollowerStatus, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus};
 use raft_driver::{Group, PeerProgress, StateRole};
 use storage::commit_log::LogPosition;
 
 use self::follower_watch::{End, FollowerWatch};
 use self::history::History;
 use self::transfer_rate::TransferRate;
+use super::mend;
 use super::replica::{Phase, Replica};
 use crate::config::parse::node_id::NodeId;
 use crate::env::Env;
@@ -83,7 +84,10 @@ impl<E: Env> Shard<E> {
             bytes_per_second: replica.watch.rate.borrow().bytes_per_second(),
             entries_in_memory: (end.index + 1).saturating_sub(first_known(&group, 1, end)),
             followers: group.progress().iter().map(|follower| self.follower(replica, &group, follower)).collect(),
-            history: replica.watch.history.counts(),
+            history: {
+                let (mended, unmended) = mend::counts(&replica.mendings.borrow());
+                ReplicaHistory { mended, unmended, ..replica.watch.history.counts() }
+            },
         })
     }
 
@@ -135,8 +139,8 @@ fn role_of(replica: &Replica, group: &Group) -> ReplicaRole {
         (Phase::HandsOver, _) => ReplicaRole::HandsOver,
         (Phase::Leads, _) => ReplicaRole::Leader,
         (Phase::Follows, StateRole::Leader) => ReplicaRole::Elected,
-        (Phase::Follows, _) if replica.leader().is_some() => ReplicaRole::Follower,
-        (Phase::Follows, _) => ReplicaRole::NoLeader,
+        (Phase::Follows | Phase::Installs, _) if replica.leader().is_some() => ReplicaRole::Follower,
+        (Phase::Follows | Phase::Installs, _) => ReplicaRole::NoLeader,
     }
 }
 

@@ -148,6 +148,12 @@ pub struct ReplicaHistory {
     pub catch_ups: u64,
     /// Bytes of log that came by these.
     pub caught_up_bytes: u64,
+    /// Of these, those that needed a checkpoint, because the leader's log began behind this one's end.
+    pub installations: u64,
+    /// Places of the log that could not be read and were mended from another replica.
+    pub mended: u64,
+    /// Times that such a place could not be mended, because no other replica that answered had it.
+    pub unmended: u64,
     /// Connections of other replicas that it closed for what they said: foreign, damaged or out of turn.
     pub refused: u64,
 }

@@ -227,6 +227,11 @@ impl Group {
         &self.node.store().conf_state
     }
 
+    /// Index of the last membership change that [`Group::conf_state`] reflects, or one known to be above it; 0 for none.
+    pub fn members_index(&self) -> u64 {
+        self.members_index
+    }
+
     /// The first membership change of the log that is not applied: due when it is committed and everything before it is
     /// applied.
     pub fn next_membership(&self) -> Option<u64> {

@@ -217,6 +217,14 @@ impl<B: AlignedBuffer> Tail<B> {
         (self.term, self.ring, self.made) = (before.term, before.ring, before.made);
     }
 
+    /// Continues as `other` does, whose log takes the place of this one's. Everything is written.
+    pub(crate) fn become_like(&mut self, other: Self) {
+        let before = std::mem::replace(self, other);
+        assert!(before.made.as_ref().is_none_or(Vec::is_empty), "what was made here is taken before");
+        self.term = self.term.max(before.term);
+        (self.ring, self.made) = (before.ring, before.made);
+    }
+
     /// From here on, the headers of sealed entries wait to be taken by [`Self::take_made`].
     pub(crate) fn keep_made(&mut self) {
         self.made = Some(Vec::new());

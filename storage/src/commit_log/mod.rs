@@ -6,6 +6,7 @@
 
 mod append;
 pub mod entry;
+mod mend;
 mod read;
 pub mod recover;
 mod replicate;
@@ -23,8 +24,10 @@ use entry::HEADER_BYTES;
 pub use entry::LogId;
 pub use read::LogSlice;
 use read::ReadAhead;
+pub(crate) use recover::segment_first;
 pub use replicate::UNCOMMITTED_BYTES_MAX;
 use roll::Segments;
+pub(crate) use roll::segment_path;
 use turns::Turns;
 
 use self::append::Tail;
@@ -432,6 +435,13 @@ impl<D: Disk> CommitLog<D> {
     pub fn options(&self) -> &LogOptions {
         &self.options
     }
+}
+
+/// Makes the first segment file of a log that is to begin at `first`.
+/// # Errors
+/// The file cannot be made.
+pub(crate) async fn create_first_segment<D: Disk>(disk: &D, first: u64, bytes: u64) -> Result<(), StorageError> {
+    roll::create_segment(disk, &segment_path(first), bytes, false).await.map(drop)
 }
 
 async fn write_whole<F: LogFile>(file: &F, buffer: &LogBuffer<F::Buffer>, at: u64) -> Result<(), StorageError> {

@@ -1,6 +1,6 @@
 //! Reading the log: from the buffers of its newest part, else from the files with read-ahead.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
@@ -30,6 +30,8 @@ impl<B: AlignedBuffer> AsRef<[u8]> for LogSlice<B> {
 /// that a consumer of old messages evicts nothing there.
 pub(super) struct ReadAhead<B> {
     windows: RefCell<VecDeque<Window<B>>>,
+    /// How often all of it was forgotten: what a read brings that began before is not kept.
+    times_forgotten: Cell<u64>,
 }
 
 struct Window<B> {
@@ -41,7 +43,7 @@ struct Window<B> {
 
 impl<B: AlignedBuffer> ReadAhead<B> {
     pub(super) fn new() -> Self {
-        Self { windows: RefCell::new(VecDeque::new()) }
+        Self { windows: RefCell::new(VecDeque::new()), times_forgotten: Cell::new(0) }
     }
 
     fn find(&self, position: u64, bytes: usize) -> Option<LogSlice<B>> {
@@ -58,6 +60,7 @@ impl<B: AlignedBuffer> ReadAhead<B> {
     /// Nothing read so far is right any more.
     pub(super) fn forget(&self) {
         self.windows.borrow_mut().clear();
+        self.times_forgotten.set(self.times_forgotten.get() + 1);
     }
 
     fn keep(&self, window: Window<B>) {
@@ -130,6 +133,7 @@ impl<D: Disk> CommitLog<D> {
         let start = if end <= start + WINDOW_BYTES { start } else { align_down(position) };
         let wanted = align_up(end.max(start + WINDOW_BYTES)).min(segment_end) - start;
         assert!(wanted.is_multiple_of(BLOCK_BYTES as u64));
+        let times_forgotten = self.read_ahead.times_forgotten.get();
         let read = file.read_at(start - base, wanted as usize).await;
         if self.segments.find(position).is_none() {
             // Removed meanwhile, so what was read may be anything.
@@ -142,8 +146,16 @@ impl<D: Disk> CommitLog<D> {
             return Err(StorageError::DamagedRecord { at: position, file: roll::segment_path(base), what });
         }
         let from = (position - start) as usize;
+        if self.read_ahead.times_forgotten.get() != times_forgotten {
+            return Ok(LogSlice { memory, range: from..from + bytes });
+        }
         self.read_ahead.keep(Window { start, end: written.min(start + held), memory: memory.clone() });
         Ok(LogSlice { memory, range: from..from + bytes })
+    }
+
+    /// What is read next comes from the files, unless it is in the log's newest part.
+    pub fn forget_read_ahead(&self) {
+        self.read_ahead.forget();
     }
 
     /// Path of the segment that holds `position`, for messages.

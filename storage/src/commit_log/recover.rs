@@ -274,7 +274,7 @@ impl<F> Segment<F> {
     }
 }
 
-fn segment_first(name: &str) -> Option<u64> {
+pub(crate) fn segment_first(name: &str) -> Option<u64> {
     let is_segment = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     is_segment.then(|| name.parse().ok()).flatten()
 }

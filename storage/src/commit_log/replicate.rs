@@ -152,27 +152,97 @@ impl<D: Disk> CommitLog<D> {
     }
 
     /// The entries from `position` on, whole and as they lie here: about `bytes` bytes, at least one, none that ends behind
-    /// `end`, none behind the segment's last.
+    /// `end`, none behind the segment's last, none behind damage.
     /// # Errors
-    /// Damage, or I/O.
+    /// Damage of the first one, or I/O.
     pub async fn raw_entries(&self, position: u64, end: u64, bytes: usize) -> Result<Vec<u8>, StorageError> {
         let segment_end = self.segments.end_of(position);
         let (mut at, mut raw) = (position, Vec::new());
         while at + (HEADER_BYTES as u64) <= end.min(segment_end) {
             let head = self.copy(at, HEADER_BYTES).await?;
-            let header = EntryHeader::decode(self.id, at, &head).map_err(|reason| self.damaged(at, reason))?;
+            let header = match EntryHeader::decode(self.id, at, &head) {
+                Ok(header) => header,
+                Err(reason) if raw.is_empty() => return Err(self.damaged(at, reason)),
+                Err(_) => break,
+            };
             let entry_bytes = (header.end() - at) as usize;
             let is_too_much = !raw.is_empty() && raw.len() + entry_bytes > bytes;
             if header.kind == EntryKind::Filler || header.end() > end || is_too_much {
                 break;
             }
-            raw.extend_from_slice(&self.copy(at, entry_bytes).await?);
+            let entry = self.copy(at, entry_bytes).await?;
+            // Whoever gets it would refuse it, and could not say where to mend it.
+            match header.check_payload(&entry[HEADER_BYTES..]) {
+                Err(reason) if raw.is_empty() => return Err(self.damaged(at, reason)),
+                Err(_) => break,
+                Ok(()) => {}
+            }
+            raw.extend_from_slice(&entry);
             at = header.end();
         }
         Ok(raw)
     }
 
-    fn damaged(&self, position: u64, reason: DamageReason) -> StorageError {
+    /// Where this log stood before its oldest entry that is kept; of the term no more is known than that it was no later one
+    /// than this.
+    /// # Errors
+    /// Damage, or I/O.
+    pub async fn beginning(&self) -> Result<LogPosition, StorageError> {
+        let first = self.first();
+        if first == 0 || first == self.end().position {
+            return Ok(if first == 0 { LogPosition::default() } else { self.end() });
+        }
+        let head = self.copy(first, HEADER_BYTES).await?;
+        let header = EntryHeader::decode(self.id, first, &head).map_err(|reason| self.damaged(first, reason))?;
+        let index = if header.kind == EntryKind::Filler { header.index } else { header.index - 1 };
+        Ok(LogPosition { position: first, index, term: header.term, previous: header.previous })
+    }
+
+    /// Whether a committed entry lies at `position`, or a filler.
+    pub fn holds(&self, position: u64) -> bool {
+        position >= self.first() && position < self.acknowledgeable()
+    }
+
+    /// Waits until nobody writes and keeps everybody from writing, to put another log in this one's place. False: a segment
+    /// is being made; try again.
+    pub async fn begin_replacement(&self) -> bool {
+        self.turns.begin().await;
+        let is_held = self.segments.hold();
+        if !is_held {
+            self.turns.end();
+        }
+        is_held
+    }
+
+    /// Nothing is put in this one's place.
+    pub fn call_replacement_off(&self) {
+        self.segments.release();
+        self.turns.end();
+    }
+
+    /// Goes on as `other` does, which was opened in this one's place; with an error it takes no more writes.
+    pub(crate) fn end_replacement(&self, other: Result<Self, &StorageError>) {
+        match other {
+            Ok(other) => {
+                let Self { tail, segments, written, stable, committed, prewritten, .. } = other;
+                self.tail.borrow_mut().become_like(tail.into_inner());
+                self.segments.become_like(segments);
+                self.cache.replace(Cache::new());
+                self.read_ahead.forget();
+                self.written.set(written.get());
+                self.stable.set(stable.get());
+                self.committed.set(committed.get());
+                self.prewritten.set(prewritten.get());
+            }
+            Err(error) => {
+                self.segments.release();
+                self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
+            }
+        }
+        self.turns.end();
+    }
+
+    pub(super) fn damaged(&self, position: u64, reason: DamageReason) -> StorageError {
         let (file, stable) = (self.file_name(position), self.stable.get());
         StorageError::Damaged { file, at: position - self.segments.start_of(position), reason, stable }
     }

@@ -17,7 +17,7 @@ const SPARE: &str = "commitlog/spare";
 pub(super) const PREWRITE_BYTES: usize = 1 << 20;
 
 /// Path of the segment that begins at physical offset `first`.
-pub(super) fn segment_path(first: u64) -> String {
+pub(crate) fn segment_path(first: u64) -> String {
     format!("{DIRECTORY}/{first:020}")
 }
 
@@ -189,6 +189,28 @@ impl<D: Disk> Segments<D> {
             }
         }
         create_segment(disk, path, bytes, prewrite).await
+    }
+
+    /// Keeps everybody from making a segment until [`Self::become_like`] or [`Self::release`]. False: one is being made.
+    pub(super) fn hold(&self) -> bool {
+        if matches!(&*self.next.borrow(), Next::Making) {
+            return false;
+        }
+        self.next.replace(Next::Making);
+        true
+    }
+
+    /// Ends a hold that led to nothing.
+    pub(super) fn release(&self) {
+        self.next.replace(Next::Missing);
+    }
+
+    /// The segments are those of `other` from here on; the files of those before are gone.
+    pub(super) fn become_like(&self, other: Self) {
+        self.segments.replace(other.segments.into_inner());
+        self.next.replace(other.next.into_inner());
+        self.is_next_wanted.set(false);
+        self.spare.set(Spare::None);
     }
 
     /// Removes the segments that begin behind `position`, but the first of them is the next one again.

@@ -6,6 +6,7 @@
 use std::io;
 use std::rc::Rc;
 
+pub mod below;
 pub mod dma;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;

@@ -78,8 +78,31 @@ impl KeptMessages {
     /// # Panics
     /// When not.
     pub fn expect(&self, from: SocketAddr) {
+        self.expect_from(0, from);
+    }
+
+    /// How many were acknowledged.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// As [`Self::expect`] of a broker that has removed the first ones; which is the first that is left.
+    ///
+    /// # Panics
+    /// When all are gone, or as [`Self::expect`].
+    pub fn expect_kept(&self, from: SocketAddr) -> usize {
+        let answer = RawClient::connect(from).ask(requests::of_queue(RequestCode::GET_MIN_OFFSET, &self.topic, 0));
+        let first = answer.get("offset").and_then(|offset| offset.parse().ok());
+        let first: usize = first.unwrap_or_else(|| panic!("no first offset: {answer:?}"));
+        assert!(first > 0 && first < self.places.len(), "it holds {first}..{}", self.places.len());
+        self.expect_from(first, from);
+        first
+    }
+
+    fn expect_from(&self, first: usize, from: SocketAddr) {
         let mut client = RawClient::connect(from);
-        let mut next = 0;
+        let mut next = first;
         while next < self.places.len() {
             let answer = client.ask(requests::pull(&self.topic, 0, next as i64));
             assert_eq!(answer.code, 0, "message {next} of {}: {:?}", self.places.len(), answer.remark);

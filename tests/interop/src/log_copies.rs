@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::body::KvTable;
@@ -38,14 +38,7 @@ pub struct Compared {
 /// # Panics
 /// When they do not get equally long, or differ; with where.
 pub fn expect_identical(group: &mut ReplicaGroup, shard: u16) -> Compared {
-    let addresses: Vec<_> = group.nodes().iter().map(|node| node.address(shard)).collect();
-    let mut clients: Vec<RawClient> = addresses.iter().map(|address| RawClient::connect(*address)).collect();
-    let what = format!("the logs of shard {shard} to be of equal length and written");
-    let end = until(&what, EQUAL_WITHIN, || {
-        let ends: Vec<(u64, String)> = clients.iter_mut().map(written).collect();
-        let is_equal = ends.iter().all(|(end, unwritten)| *end == ends[0].0 && unwritten == "0 B");
-        if is_equal { Ok(ends[0].0) } else { Err(format!("{ends:?}\n{}", group.outputs())) }
-    });
+    let end = wait_until_equally_long(group, shard);
     let logs: Vec<LogFiles> = group.nodes().iter().map(|node| LogFiles::in_folder(node.log_folder(shard))).collect();
     let (mut at, mut entries) = (0, 0);
     while at < end {
@@ -59,6 +52,46 @@ pub fn expect_identical(group: &mut ReplicaGroup, shard: u16) -> Compared {
     Compared { entries, end }
 }
 
+/// As [`expect_identical`] of logs whose beginnings were removed, of each at its own time: compares what all have.
+///
+/// # Panics
+/// As [`expect_identical`].
+pub fn expect_identical_where_kept(group: &mut ReplicaGroup, shard: u16) -> Compared {
+    let end = wait_until_equally_long(group, shard);
+    let logs: Vec<LogFiles> = group.nodes().iter().map(|node| LogFiles::in_folder(node.log_folder(shard))).collect();
+    'again: loop {
+        let (mut at, mut entries) = (logs.iter().map(|log| oldest_kept(&log.folder)).max().unwrap_or_default(), 0);
+        while at < end {
+            let mut seen: Option<(u64, Vec<u8>)> = None;
+            for (number, log) in logs.iter().enumerate() {
+                if oldest_kept(&log.folder) > at {
+                    // Another segment was removed meanwhile.
+                    continue 'again;
+                }
+                let entry = log.entry(at);
+                if let Some(first) = &seen {
+                    assert!(*first == entry, "n{number} has another entry at {at} than n0");
+                } else {
+                    seen = Some(entry);
+                }
+            }
+            (at, entries) = (seen.map_or(end, |(next, _)| next), entries + 1);
+        }
+        return Compared { entries, end };
+    }
+}
+
+/// First physical offset of the log in a folder.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn oldest_kept(folder: &Path) -> u64 {
+    let names = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let firsts = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    firsts.min().unwrap_or_else(|| panic!("no segments in {}", folder.display()))
+}
+
 /// Waits until every replica of a shard has what the longest log has now.
 ///
 /// # Panics
@@ -70,6 +103,17 @@ pub fn wait_until_all_have_it(group: &mut ReplicaGroup, shard: u16) {
         let ends: Vec<u64> = clients.iter_mut().map(|client| written(client).0).collect();
         if ends.iter().all(|end| Some(*end) >= now) { Ok(()) } else { Err(format!("{ends:?}\n{}", group.outputs())) }
     });
+}
+
+fn wait_until_equally_long(group: &mut ReplicaGroup, shard: u16) -> u64 {
+    let addresses: Vec<_> = group.nodes().iter().map(|node| node.address(shard)).collect();
+    let mut clients: Vec<RawClient> = addresses.iter().map(|address| RawClient::connect(*address)).collect();
+    let what = format!("the logs of shard {shard} to be of equal length and written");
+    until(&what, EQUAL_WITHIN, || {
+        let ends: Vec<(u64, String)> = clients.iter_mut().map(written).collect();
+        let is_equal = ends.iter().all(|(end, unwritten)| *end == ends[0].0 && unwritten == "0 B");
+        if is_equal { Ok(ends[0].0) } else { Err(format!("{ends:?}\n{}", group.outputs())) }
+    })
 }
 
 /// Where a replica's log ends, and how much of it is not in its files yet.
@@ -88,7 +132,7 @@ struct LogFiles {
 
 impl LogFiles {
     fn in_folder(folder: PathBuf) -> Self {
-        let first = folder.join(format!("{:020}", 0));
+        let first = folder.join(format!("{:020}", oldest_kept(&folder)));
         let segment_bytes = first.metadata().map(|metadata| metadata.len());
         let segment_bytes = segment_bytes.unwrap_or_else(|error| panic!("{}: {error}", first.display()));
         Self { folder, segment_bytes }

@@ -95,6 +95,12 @@ impl ReplicaNode {
         loopback(self.ports.port(REPLICA_PORT + shard * SHARD_PORT_STEP))
     }
 
+    /// Where its metrics are shown.
+    #[must_use]
+    pub fn endpoint(&self) -> SocketAddr {
+        loopback(self.ports.port(ENDPOINT_PORT))
+    }
+
     /// `brokerId` while it does not lead.
     #[must_use]
     pub fn slave_id(&self) -> i64 {

@@ -243,7 +243,7 @@ fn reads_from_slaves_are_off_and_begin_at_forty_percent_of_the_memory() {
     assert_eq!(reads, SlaveReads { enabled: false, memory_percent: 40 });
     let reads = config("slaveReadEnable=true\naccessMessageInMemoryMaxRatio=30").replication.slave_reads;
     assert_eq!(reads, SlaveReads { enabled: true, memory_percent: 30 });
-    assert_eq!(config("").replication.catch_up_bytes_per_second, 256 << 20);
+    assert_eq!(config("").replication.catch_up_bytes_per_second, 1 << 30);
 }
 
 /// What is not there yet and would be relied upon is refused, what would only be missed is warned of.

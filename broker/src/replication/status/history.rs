@@ -31,6 +31,11 @@ impl History {
         }
     }
 
+    /// Catch-ups that needed a checkpoint.
+    pub(crate) fn installations(&self) -> u64 {
+        self.counts.get().installations
+    }
+
     pub(super) fn counts(&self) -> ReplicaHistory {
         self.counts.get()
     }
@@ -96,6 +101,11 @@ impl History {
 
     pub(crate) fn began_catch_up(&self) {
         self.count(|counts| counts.catch_ups += 1);
+    }
+
+    /// The leader's log begins behind this one's end.
+    pub(crate) fn began_installation(&self) {
+        self.count(|counts| counts.installations += 1);
     }
 
     pub(crate) fn caught_up(&self, bytes: usize) {

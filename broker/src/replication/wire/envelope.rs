@@ -48,10 +48,14 @@ pub enum Kind {
     Forward,
     /// See [`Forwarded`](super::Forwarded).
     Forwarded,
+    /// See [`EntryWanted`](super::EntryWanted).
+    EntryWanted,
+    /// See [`EntryGiven`](super::EntryGiven).
+    EntryGiven,
 }
 
 /// In the order of their numbers, the first has number 1.
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::Hello,
     Kind::Refused,
     Kind::Raft,
@@ -62,6 +66,8 @@ const KINDS: [Kind; 10] = [
     Kind::CheckpointPiece,
     Kind::Forward,
     Kind::Forwarded,
+    Kind::EntryWanted,
+    Kind::EntryGiven,
 ];
 
 impl Kind {
@@ -211,7 +217,7 @@ mod tests {
             assert_eq!(Kind::from_wire(number), Ok(kind));
         }
         assert_eq!(Kind::from_wire(0), Err(WireError::Kind { found: 0 }));
-        assert_eq!(Kind::from_wire(11), Err(WireError::Kind { found: 11 }));
+        assert_eq!(Kind::from_wire(13), Err(WireError::Kind { found: 13 }));
     }
 
     #[test]
@@ -236,7 +242,7 @@ mod tests {
         assert_eq!(error(b"{\"code\":310}"), WireError::Magic { found: 0x7B22_636F });
         assert_eq!(error(&changed(4, 2)), WireError::Version { found: 2 });
         assert!(matches!(error(&changed(33, 1)), WireError::HeaderCrc { .. }));
-        assert_eq!(error(&with_right_crc(changed(5, 11))), WireError::Kind { found: 11 });
+        assert_eq!(error(&with_right_crc(changed(5, 13))), WireError::Kind { found: 13 });
         assert!(matches!(error(&with_right_crc(changed(7, 1))), WireError::BadValue { field: "zero", .. }));
         assert!(matches!(error(&with_right_crc(changed(23, 0))), WireError::BadValue { field: "from", .. }));
         assert_eq!(error(&header[..10]), WireError::Cut { field: "header crc", need: 4, have: 2 });

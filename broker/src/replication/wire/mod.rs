@@ -17,6 +17,7 @@
 //! checked against the bytes that are there.
 
 pub mod checkpoint;
+pub mod entry;
 pub mod envelope;
 pub mod error;
 mod fields;
@@ -31,6 +32,7 @@ pub mod replica_message;
 mod tests;
 
 pub use self::checkpoint::{CheckpointPiece, CheckpointRequest};
+pub use self::entry::{EntryGiven, EntryWanted};
 pub use self::envelope::{Envelope, Kind};
 pub use self::error::WireError;
 pub use self::forward::{Forward, Forwarded};

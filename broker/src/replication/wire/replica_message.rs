@@ -3,6 +3,7 @@
 use protocol::frame::{Frame, HeaderEncoding};
 
 use super::checkpoint::{CheckpointPiece, CheckpointRequest};
+use super::entry::{EntryGiven, EntryWanted};
 use super::envelope::{self, Envelope, Kind};
 use super::error::WireError;
 use super::fields::FieldWriter;
@@ -39,6 +40,10 @@ pub enum ReplicaMessage<'a> {
     Forward(Forward<'a>),
     /// The answer to one.
     Forwarded(Forwarded<'a>),
+    /// Asks for an entry in place of a damaged one.
+    EntryWanted(EntryWanted),
+    /// That entry.
+    EntryGiven(EntryGiven<'a>),
 }
 
 impl<'a> ReplicaMessage<'a> {
@@ -62,6 +67,8 @@ impl<'a> ReplicaMessage<'a> {
             Kind::CheckpointPiece => Self::CheckpointPiece(CheckpointPiece::decode(&mut fields, body)?),
             Kind::Forward => Self::Forward(Forward::decode(&mut fields, body)?),
             Kind::Forwarded => Self::Forwarded(Forwarded::decode(&mut fields, body)?),
+            Kind::EntryWanted => Self::EntryWanted(EntryWanted::decode(&mut fields)?),
+            Kind::EntryGiven => Self::EntryGiven(EntryGiven::decode(&mut fields, body)?),
         };
         fields.finish()?;
         // Kinds with a body have taken it whole; the others have none.
@@ -84,6 +91,8 @@ impl<'a> ReplicaMessage<'a> {
             Self::CheckpointPiece(_) => Kind::CheckpointPiece,
             Self::Forward(_) => Kind::Forward,
             Self::Forwarded(_) => Kind::Forwarded,
+            Self::EntryWanted(_) => Kind::EntryWanted,
+            Self::EntryGiven(_) => Kind::EntryGiven,
         }
     }
 
@@ -95,7 +104,9 @@ impl<'a> ReplicaMessage<'a> {
             Self::CheckpointPiece(piece) => piece.bytes,
             Self::Forward(forward) => forward.frame,
             Self::Forwarded(forwarded) => forwarded.frames,
-            Self::Hello(_) | Self::Refused(_) | Self::LogEnd(_) | Self::Pull(_) | Self::CheckpointRequest(_) => &[],
+            Self::EntryGiven(given) => given.entry,
+            Self::Hello(_) | Self::Refused(_) | Self::LogEnd(_) | Self::Pull(_) => &[],
+            Self::CheckpointRequest(_) | Self::EntryWanted(_) => &[],
         }
     }
 
@@ -117,7 +128,7 @@ impl<'a> ReplicaMessage<'a> {
     pub fn encode_head(&self, envelope: &Envelope, body_bytes: usize, out: &mut Vec<u8>) {
         let frame = envelope.begin(self.kind(), out);
         let fields = FieldWriter(out);
-        let has_own_checksums = matches!(self, Self::Raft(_) | Self::Pulled(_));
+        let has_own_checksums = matches!(self, Self::Raft(_) | Self::Pulled(_) | Self::EntryGiven(_));
         assert!(has_own_checksums || body_bytes == self.body().len(), "{:?} with {body_bytes} bytes", self.kind());
         match self {
             Self::Hello(hello) => hello.encode(fields),
@@ -130,6 +141,8 @@ impl<'a> ReplicaMessage<'a> {
             Self::CheckpointPiece(piece) => piece.encode(fields),
             Self::Forward(forward) => forward.encode(fields),
             Self::Forwarded(forwarded) => forwarded.encode(fields),
+            Self::EntryWanted(wanted) => wanted.encode(fields),
+            Self::EntryGiven(given) => given.encode(fields),
         }
         envelope::end(frame, body_bytes, out);
     }

@@ -27,7 +27,7 @@ struct Parts {
 
 impl Parts {
     /// One message of each kind, made of these parts.
-    fn messages(&self) -> [ReplicaMessage<'_>; 10] {
+    fn messages(&self) -> [ReplicaMessage<'_>; 12] {
         let [a, b, c, d, e, f] = self.numbers;
         let body = &self.body[..];
         let [cluster, group, broker_name, client_address] = self.texts.each_ref().map(String::as_str);
@@ -83,6 +83,8 @@ impl Parts {
             }),
             ReplicaMessage::Forward(Forward { request_id: a, client_address, frame: body }),
             ReplicaMessage::Forwarded(Forwarded { request_id: a, frames: body }),
+            ReplicaMessage::EntryWanted(EntryWanted { position: a }),
+            ReplicaMessage::EntryGiven(EntryGiven { position: a, entry: body }),
         ]
     }
 
@@ -216,7 +218,7 @@ proptest! {
             let head = bytes.len() - message.body().len();
             let at = at.index(bytes.len());
             bytes[at] ^= change;
-            let is_log = at >= head && matches!(message.kind(), Kind::Raft | Kind::Pulled);
+            let is_log = at >= head && matches!(message.kind(), Kind::Raft | Kind::Pulled | Kind::EntryGiven);
             match receive(&bytes, |decoded| decoded.map(|(_, changed)| (changed.kind(), changed.body().len()))) {
                 Some(Ok(other)) => {
                     prop_assert!(is_log, "{:?} with byte {at} changed", message);

@@ -48,6 +48,9 @@ impl ReplicationStatus {
         row("lastFailoverTookMs", text(history.last_failover_took_ms));
         row("catchUps", text(Some(history.catch_ups)));
         row("caughtUpBytes", text(Some(history.caught_up_bytes)));
+        row("installations", text(Some(history.installations)));
+        row("mended", text(Some(history.mended)));
+        row("unmended", text(Some(history.unmended)));
         row("refused", text(Some(history.refused)));
         for follower in &self.followers {
             table.insert(format!("{FOLLOWER}{}", follower.node), follower.to_string());
@@ -91,6 +94,9 @@ impl ReplicationStatus {
                 last_failover_took_ms: number("lastFailoverTookMs"),
                 catch_ups: number("catchUps").unwrap_or_default(),
                 caught_up_bytes: number("caughtUpBytes").unwrap_or_default(),
+                installations: number("installations").unwrap_or_default(),
+                mended: number("mended").unwrap_or_default(),
+                unmended: number("unmended").unwrap_or_default(),
                 refused: number("refused").unwrap_or_default(),
             },
         })

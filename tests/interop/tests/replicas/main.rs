@@ -6,6 +6,7 @@ mod bad_input;
 mod chaos;
 mod failover;
 mod hung_leader;
+mod installation;
 mod lost_majority;
 mod stock_clients;
 

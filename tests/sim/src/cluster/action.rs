@@ -93,6 +93,26 @@ impl<M: Machine> Cluster<M> {
                     self.summary.checkpoints += 1;
                 }
             }
+            ClusterFault::Retain { node } => {
+                if let Some(process) = self.members[node].node.process() {
+                    let shard = process.shard().clone();
+                    process.spawn(async move {
+                        // The log is kept back to the last but one.
+                        let _ = shard.checkpoint().await && shard.checkpoint().await;
+                        // Where the disk fails, they stay.
+                        let _ = shard.remove_segments_below(u64::MAX).await;
+                    });
+                    self.members[node].node.wake();
+                }
+            }
+            ClusterFault::OldBitRot { node, bits } => {
+                let sim = self.members[node].node.sim();
+                let first = sim.files().into_iter().find(|path| path.starts_with(commit_log::DIRECTORY));
+                if let Some(path) = first {
+                    let length = sim.content(&path).map_or(0, |content| content.len() as u64);
+                    let _ = sim.flip_bits(&path, 0..length.max(1), bits);
+                }
+            }
             ClusterFault::Pause { node, lasts } => {
                 if self.members[node].node.is_up() && !self.members[node].node.is_paused() {
                     self.summary.pauses += 1;

@@ -68,6 +68,10 @@ pub struct ClusterSummary {
     pub entries: u64,
     /// Terms in which such a group had a leader.
     pub leaders: u64,
+    /// Catch-ups that needed a checkpoint, by the processes that ran last.
+    pub installations: u64,
+    /// Places of logs mended from other replicas, by the same.
+    pub mended: u64,
     /// What the networks did.
     pub network: NetworkCounts,
     /// Calls and faults of the disks.
@@ -96,6 +100,8 @@ impl Total for ClusterSummary {
         self.read += other.read;
         self.forgiven += other.forgiven;
         self.audited += other.audited;
+        self.installations += other.installations;
+        self.mended += other.mended;
         self.positions += other.positions;
         self.positions_required += other.positions_required;
         self.starts += other.starts;

@@ -47,6 +47,8 @@ pub struct Consumer {
 enum Pulled {
     /// Go on here.
     Next(u64),
+    /// The queue does not hold the position; go on here.
+    Moved(u64),
     /// Nothing beyond the position yet.
     AtEnd,
     /// No answer, or a refusal.
@@ -109,7 +111,7 @@ impl Consumer {
         let Some(at) = *position else { return Ok(Err(GiveUp)) };
         let holds = self.rng.random_bool(0.1);
         match self.pull(rpc, queue, at, holds).await? {
-            Pulled::Next(next) => *position = Some(next),
+            Pulled::Next(next) | Pulled::Moved(next) => *position = Some(next),
             Pulled::AtEnd => {}
             Pulled::Nothing => return Ok(Err(GiveUp)),
         }
@@ -178,7 +180,7 @@ impl Consumer {
                 self.ends_at(queue, end, told);
                 let next = number(&answer, "nextBeginOffset")?;
                 // A replica that lags behind; clients of a group ask the one that leads.
-                Ok(if self.route.len() > 1 && next < at { Pulled::AtEnd } else { Pulled::Next(next) })
+                Ok(if self.route.len() > 1 && next < at { Pulled::AtEnd } else { Pulled::Moved(next) })
             }
             // The topic is not there before the first send, and what cannot be read now may be readable later.
             _ => Ok(Pulled::Nothing),
@@ -235,15 +237,17 @@ impl Consumer {
             if self.find_position(&mut rpc, queue).await?.is_none() {
                 return Ok(None);
             }
-            let mut at = 0;
+            let (mut first, mut at) = (0, 0);
             loop {
                 match self.pull(&mut rpc, queue, at, false).await? {
                     Pulled::Next(next) if next > at => at = next,
-                    Pulled::Next(_) | Pulled::Nothing => return Ok(None),
+                    // Retention has removed what came before.
+                    Pulled::Moved(next) if at == 0 => (first, at) = (next, next),
+                    Pulled::Next(_) | Pulled::Moved(_) | Pulled::Nothing => return Ok(None),
                     Pulled::AtEnd => break,
                 }
             }
-            messages += self.world.oracle.borrow_mut().settle(queue, at)?;
+            messages += self.world.oracle.borrow_mut().settle(queue, first, at)?;
         }
         Ok(Some(messages))
     }

@@ -131,6 +131,18 @@ pub enum ClusterFault {
         /// How many.
         bits: u32,
     },
+    /// Bits of the oldest segment of a log, which is committed everywhere, change by themselves.
+    OldBitRot {
+        /// Whose.
+        node: usize,
+        /// How many.
+        bits: u32,
+    },
+    /// A process makes two checkpoints and removes all segments that nothing needs any more.
+    Retain {
+        /// Whose.
+        node: usize,
+    },
     /// A process makes a checkpoint: no fault, but a moment for others.
     Checkpoint {
         /// Whose.

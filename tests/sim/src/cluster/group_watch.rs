@@ -89,7 +89,7 @@ impl GroupWatch {
             let Some(view) = node.process().and_then(|process| process.shard().replica_view()) else { continue };
             // What one that has given up has in memory may never have come into its files.
             let is_as_before = self.seen[number].life == node.life() && self.seen[number].view == Some(view);
-            if is_as_before || view.is_stopped {
+            if is_as_before || view.is_stopped || view.is_installing {
                 continue;
             }
             self.check_leader(&view)?;
@@ -137,7 +137,16 @@ impl GroupWatch {
             seen.committed = 0;
         }
         let mut reader = HeaderReader { node, segment_bytes, file: None };
+        // What was removed at the beginning cannot be looked at, and is committed: what came in the place of all of it, with a
+        // checkpoint, may begin behind what was seen.
+        let is_removed = |entry: &Entry| entry.start < view.first;
+        if seen.entries.last().is_none_or(is_removed) {
+            seen.entries = self.committed.iter().take_while(|entry| is_removed(entry)).copied().collect();
+        }
         while let Some(last) = seen.entries.last() {
+            if last.start < view.first {
+                break;
+            }
             let is_there = seen.entries.len() as u64 <= view.end.index
                 && last.end <= view.end.position
                 && reader.read(last.start).is_some_and(|head| crc_of(&head) == last.crc);
@@ -154,7 +163,11 @@ impl GroupWatch {
             )
         })?;
         seen.kept = seen.kept.min(entries);
-        let (mut at, mut previous) = seen.entries.last().map_or((0, 0), |last| (last.end, last.crc));
+        let (mut at, mut previous) = seen.entries.last().map_or((0, Some(0)), |last| (last.end, Some(last.crc)));
+        if at < view.first {
+            // A filler was removed with the segment that it ended.
+            (at, previous) = (view.first, None);
+        }
         while at < view.end.position {
             let head = reader.read(at);
             let header = head.as_ref().and_then(|head| EntryHeader::decode(id, at, head).ok());
@@ -162,13 +175,13 @@ impl GroupWatch {
                 return Err(Violation(format!("node {number} has no entry at {at} of its log: {view:?}")));
             };
             let crc = crc_of(&head);
-            let continues = header.previous == previous
+            let continues = previous.is_none_or(|previous| header.previous == previous)
                 && (header.kind == EntryKind::Filler || header.index == seen.entries.len() as u64 + 1);
             require(continues, || format!("node {number} has at {at} what does not continue its log: {header:?}"))?;
             if header.kind != EntryKind::Filler {
                 seen.entries.push(Entry { start: at, end: header.end(), term: header.term, crc });
             }
-            (at, previous) = (header.end(), crc);
+            (at, previous) = (header.end(), Some(crc));
         }
         while let Some(entry) = seen.entries.get(seen.kept).filter(|entry| entry.end <= view.kept) {
             *self.held.entry((seen.kept, entry.crc)).or_default() |= 1 << number;

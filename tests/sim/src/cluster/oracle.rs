@@ -145,9 +145,9 @@ impl Oracle {
     }
 
     /// See [`Sends::settle`].
-    pub(super) fn settle(&mut self, queue: Queue, end: u64) -> Result<u64, Violation> {
+    pub(super) fn settle(&mut self, queue: Queue, first: u64, end: u64) -> Result<u64, Violation> {
         let is_replicated = self.replicated.contains(&queue.group);
-        self.sends.settle(queue, end, !is_replicated)
+        self.sends.settle(queue, first, end, !is_replicated)
     }
 
     /// The first thing that was wrong.

@@ -196,10 +196,14 @@ pub fn run_plan<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<Clust
         run.crash_all(crash)?;
         run.audit()?;
     }
+    let views: Vec<ReplicaView> = run.views().into_iter().flatten().collect();
+    let (installations, mended) =
+        views.iter().fold((0, 0), |sum, view| (sum.0 + view.installations, sum.1 + view.mended));
     let (entries, leaders) =
         run.watch.map_or((0, 0), |watch| (watch.borrow().committed() as u64, watch.borrow().leaders() as u64));
     let (audited, longest_recovery) = (run.audited, run.recovery);
-    Ok(ClusterSummary { audited, longest_recovery, entries, leaders, ..run.cluster.summary() })
+    let ran = run.cluster.summary();
+    Ok(ClusterSummary { audited, longest_recovery, entries, leaders, installations, mended, ..ran })
 }
 
 struct Run<M: Machine> {

@@ -188,22 +188,24 @@ impl Sends {
         }
     }
 
-    /// Everything was read from the first offset to `end`, and nothing changes any more: is all there, in order?
+    /// Everything was read from `first`, where the queue begins by now, to `end`, and nothing changes any more: is all there, in order?
     /// With `in_order`, what is sent over one connection is done in that order; where others hand it on to a leader that
     /// changes, only what was sent after an answer is.
-    pub(super) fn settle(&mut self, queue: Queue, end: u64, in_order: bool) -> Result<u64, Violation> {
+    pub(super) fn settle(&mut self, queue: Queue, first: u64, end: u64, in_order: bool) -> Result<u64, Violation> {
         let known = self.queues.entry(queue).or_default();
         let missing = known.range(end..).next();
         let what = || format!("{queue:?} ends at {end}, and was said to hold more: {missing:?}");
         require(missing.is_none(), what)?;
-        let dense = known.len() as u64 == end && known.keys().copied().eq(0..end);
-        require(dense, || format!("{queue:?} ends at {end}, and {} of its messages could be read", known.len()))?;
+        let dense = known.range(first..).map(|(at, _)| *at).eq(first..end);
+        require(dense, || {
+            format!("{queue:?} holds {first}..{end}, and {} of its messages could be read", known.len())
+        })?;
         for (attempt, sent) in self.attempts.iter().enumerate().filter(|(_, sent)| sent.queue == queue) {
             let is_lost = matches!(sent.outcome, Outcome::Acknowledged(_)) && sent.place.is_none();
             require(!is_lost, || format!("attempt {attempt} was acknowledged and is not there: {sent:?}"))?;
         }
         self.check_order(queue, in_order)?;
-        Ok(end)
+        Ok(end - first)
     }
 
     /// What was sent after something had been acknowledged stands behind it, and with `in_order` so does what was sent later
