@@ -1,6 +1,7 @@
 //! The consumers that are connected, by group, and what each group subscribes to.
 
 use crate::group_members::{ClientConnection, GroupMembers, Member, RegistrationError};
+use crate::subscription_filter::{SubscriptionFilter, SubscriptionFilterError, is_by_tag};
 use protocol::ResponseCode;
 use protocol::body::{
     ConsumeFromWhere, ConsumeType, ConsumerConnection, ConsumerData, ConsumerIdList, MessageModel, SubscriptionData,
@@ -50,7 +51,8 @@ struct OnlineGroup {
 #[derive(Debug)]
 struct Subscription {
     data: SubscriptionData,
-    filter: Rc<TagFilter>,
+    /// Compiled once, when this version of the subscription first came.
+    filter: Result<Rc<SubscriptionFilter>, SubscriptionFilterError>,
 }
 
 #[derive(Debug)]
@@ -71,12 +73,22 @@ pub struct ConsumerIdsChanged {
 /// Why a pull without a subscription in its header is refused. The text is the answer's remark.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubscriptionError {
-    /// The heartbeat's expression is of a type that is not served. Letting everything pass would be wrong: clients leave
-    /// such a filter to the broker.
-    #[error("The broker does not support consumer to filter message by {expression_type}")]
-    NotByTag {
-        /// As received.
-        expression_type: String,
+    /// The heartbeat's expression has no filter. Letting everything pass would be wrong: clients leave a filter that is
+    /// not by tags to the broker.
+    #[error("The broker's consumer filter data is not exist!Your expression may be wrong! {error}")]
+    NoFilter {
+        /// What is wrong with it.
+        error: SubscriptionFilterError,
+    },
+    /// The client knows a newer subscription than the last heartbeat listed, and one of them is not by tags.
+    #[error(
+        "the consumer's subscription not latest: version {version} came with a heartbeat, the pull has {request_version}"
+    )]
+    NotLatest {
+        /// Of the heartbeat.
+        version: i64,
+        /// Of the pull.
+        request_version: i64,
     },
     /// Nobody of the group sent a heartbeat.
     #[error(
@@ -97,7 +109,8 @@ impl SubscriptionError {
     pub fn response_code(&self) -> ResponseCode {
         match self {
             Self::GroupOffline | Self::TopicNotSubscribed => ResponseCode::SUBSCRIPTION_NOT_EXIST,
-            Self::NotByTag { .. } => ResponseCode::SYSTEM_ERROR,
+            Self::NoFilter { .. } => ResponseCode::FILTER_DATA_NOT_EXIST,
+            Self::NotLatest { .. } => ResponseCode::SUBSCRIPTION_NOT_LATEST,
         }
     }
 }
@@ -153,7 +166,7 @@ impl Consumers {
         group.notifies = heartbeat.notifies_changes;
         if heartbeat.lists_subscriptions {
             group.fingerprint = Some(heartbeat.fingerprint);
-            changed |= group.subscribe(&data.subscription_data_set);
+            changed |= group.subscribe(name, &data.subscription_data_set);
         }
         let knows_subscriptions = group.fingerprint == Some(heartbeat.fingerprint);
         if changed {
@@ -267,7 +280,8 @@ impl Consumers {
 
     /// The filter of a pull that has no subscription of its own. A request that knows a newer subscription than the
     /// last heartbeat gets everything, since the client compares tags once more: its heartbeat may be 30 s away, and a
-    /// filter that is too old would lose messages, an error would stop the consumer for as long.
+    /// filter that is too old would lose messages, an error would stop the consumer for as long. With a filter that is not
+    /// by tags, before or after (`is_by_tag`: that of the request), there is nothing but the error.
     ///
     /// # Errors
     /// [`SubscriptionError`].
@@ -276,17 +290,26 @@ impl Consumers {
         group: &str,
         topic: &str,
         request_version: i64,
-    ) -> Result<Rc<TagFilter>, SubscriptionError> {
+        is_by_tag: bool,
+    ) -> Result<Rc<SubscriptionFilter>, SubscriptionError> {
         let online = self.groups.get(group).ok_or(SubscriptionError::GroupOffline)?;
         let subscription = online.subscriptions.get(topic).ok_or(SubscriptionError::TopicNotSubscribed)?;
-        let expression_type = &subscription.data.expression_type;
-        if !is_by_tag(expression_type) {
-            return Err(SubscriptionError::NotByTag { expression_type: expression_type.clone() });
+        let version = subscription.data.sub_version;
+        let is_old = version < request_version;
+        match &subscription.filter {
+            Ok(filter) if is_old && is_by_tag && filter.is_by_tag() => Ok(Rc::new(SubscriptionFilter::all())),
+            _ if is_old => Err(SubscriptionError::NotLatest { version, request_version }),
+            Ok(filter) => Ok(filter.clone()),
+            Err(error) => Err(SubscriptionError::NoFilter { error: error.clone() }),
         }
-        if subscription.data.sub_version < request_version {
-            return Ok(Rc::new(TagFilter::all()));
-        }
-        Ok(subscription.filter.clone())
+    }
+
+    /// The filters of the topics that the group subscribes to and that are not by tags, for its retry topic.
+    pub fn filters_by_topic(&self, group: &str) -> BTreeMap<String, Rc<SubscriptionFilter>> {
+        let subscriptions = self.groups.get(group).into_iter().flat_map(|group| &group.subscriptions);
+        let filters =
+            subscriptions.filter_map(|(topic, known)| Some((topic.clone(), known.filter.as_ref().ok()?.clone())));
+        filters.filter(|(_, filter)| !filter.is_by_tag()).collect()
     }
 
     /// Notes a pull that brought its subscription along, of a group that may never send a heartbeat. It does not make
@@ -363,14 +386,16 @@ impl OnlineGroup {
 
     /// Takes over what a member subscribes to: newer versions replace, topics that are not listed go. True if a topic
     /// came or went.
-    fn subscribe(&mut self, listed: &[SubscriptionData]) -> bool {
+    fn subscribe(&mut self, group: &str, listed: &[SubscriptionData]) -> bool {
         let mut changed = false;
         for data in listed {
             match self.subscriptions.get(&data.topic) {
                 Some(known) if known.data.sub_version >= data.sub_version => {}
                 known => {
                     changed |= known.is_none();
-                    let filter = Rc::new(filter_of(data));
+                    let filter = filter_of(data);
+                    tell_of_doubts(group, data, &filter);
+                    let filter = filter.map(Rc::new);
                     self.subscriptions.insert(data.topic.clone(), Subscription { data: data.clone(), filter });
                 }
             }
@@ -382,21 +407,32 @@ impl OnlineGroup {
     }
 }
 
-fn is_by_tag(expression_type: &str) -> bool {
-    expression_type.is_empty() || expression_type.eq_ignore_ascii_case("TAG")
-}
-
-/// Compiled from the expression, never from the codes a client computed. Expressions of other types are not looked
-/// into: [`Consumers::pull_filter`] refuses them.
-fn filter_of(data: &SubscriptionData) -> TagFilter {
+/// Compiled from the expression, never from the codes a client computed.
+fn filter_of(data: &SubscriptionData) -> Result<SubscriptionFilter, SubscriptionFilterError> {
     if !is_by_tag(&data.expression_type) {
-        return TagFilter::all();
+        return SubscriptionFilter::parse(&data.expression_type, &data.sub_string);
     }
     let of_tags = || {
         let tags: Vec<_> = data.tags_set.iter().map(String::as_str).collect();
         TagFilter::parse(&tags.join("||"))
     };
-    TagFilter::parse(&data.sub_string).or_else(|_| of_tags()).unwrap_or_default()
+    Ok(SubscriptionFilter::Tags(TagFilter::parse(&data.sub_string).or_else(|_| of_tags()).unwrap_or_default()))
+}
+
+/// Clients that do not ask whether their expression is right never learn it otherwise.
+fn tell_of_doubts(group: &str, data: &SubscriptionData, filter: &Result<SubscriptionFilter, SubscriptionFilterError>) {
+    let (topic, expression) = (&data.topic, &data.sub_string);
+    match filter {
+        Err(error) => {
+            tracing::warn!(group, topic, %error, "a subscription's expression is wrong; its pulls are refused")
+        }
+        Ok(SubscriptionFilter::Sql(filter)) => {
+            if let Some(position) = filter.ignored_from() {
+                tracing::warn!(group, topic, %position, expression, "a subscription's expression ends before its text does; the rest means nothing");
+            }
+        }
+        Ok(_) => {}
+    }
 }
 
 fn check_subscriptions(data: &ConsumerData) -> Result<(), RegistrationError> {

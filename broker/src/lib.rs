@@ -3,6 +3,7 @@
 //! Start reading at [`shard`] for a request's way, [`process`] for what a process is made of. The tables
 //! (`topic_table`, `consumers`, `parked_pulls`, …) do no I/O and know no clock; processors join them with the store.
 
+mod arrivals;
 pub mod attribute_changes;
 pub mod cli;
 pub mod client_table;
@@ -17,6 +18,7 @@ mod delivery;
 pub mod env;
 mod group_commit;
 pub mod group_members;
+pub mod inline_filters;
 pub mod maintenance;
 pub mod metrics;
 pub mod parked_pulls;
@@ -41,5 +43,6 @@ pub mod shard;
 pub mod shard_message;
 mod shard_thread;
 mod statistics;
+pub mod subscription_filter;
 pub mod subscription_group_table;
 pub mod topic_table;

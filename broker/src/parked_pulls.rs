@@ -1,6 +1,6 @@
 //! Long polling: pulls that found nothing new wait here until something arrives, or their time is up.
 
-use protocol::tags::TagFilter;
+use crate::subscription_filter::SubscriptionFilter;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ pub struct Pull<K, P> {
     /// When it is answered although nothing came.
     pub deadline_ms: i64,
     /// Which messages wake it.
-    pub filter: Rc<TagFilter>,
+    pub filter: Rc<SubscriptionFilter>,
     /// Handed back when it wakes.
     pub payload: P,
 }
@@ -123,9 +123,16 @@ impl<K: Copy + Eq + Hash, P> ParkedPulls<K, P> {
     }
 
     /// A message arrived; its queue now ends at `end` (it is number `end - 1`). Appends to `woken`, in the order they
-    /// were parked, the pulls whose filter lets it through. The others are woken later, [`OVERTAKEN_WAIT_MS`] from
-    /// now at the latest.
-    pub fn wake(&mut self, queue: K, end: i64, tags_code: i64, now_ms: i64, woken: &mut Vec<P>) {
+    /// were parked, the pulls whose filter lets it through, as `passes` says. The others are woken later,
+    /// [`OVERTAKEN_WAIT_MS`] from now at the latest.
+    pub fn wake(
+        &mut self,
+        queue: K,
+        end: i64,
+        mut passes: impl FnMut(&SubscriptionFilter) -> bool,
+        now_ms: i64,
+        woken: &mut Vec<P>,
+    ) {
         if self.queues.is_empty() {
             return;
         }
@@ -137,7 +144,7 @@ impl<K: Copy + Eq + Hash, P> ParkedPulls<K, P> {
             if pull.offset >= end {
                 continue;
             }
-            if pull.filter.matches(tags_code) {
+            if passes(&pull.filter) {
                 woken.push(self.remove(at).payload);
             } else if !slot.overtaken {
                 slot.overtaken = true;

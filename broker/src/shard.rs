@@ -22,6 +22,7 @@ use storage::commit_log::PENDING_BYTES_MAX;
 use storage::consume_queue::QueueIndex;
 use storage::store::{Appended, MessageStore};
 
+use crate::arrivals::Arrivals;
 use crate::client_table::ClientTable;
 use crate::committer::Committer;
 use crate::config::{BrokerConfig, ShardIdentity};
@@ -29,6 +30,7 @@ use crate::control_record::ControlRecord;
 use crate::control_tables::ControlTables;
 use crate::env::Env;
 use crate::group_commit::GroupCommit;
+use crate::inline_filters::InlineFilters;
 use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
 use crate::parked_pulls::ParkedPulls;
 use crate::processor::pull::{self, PullJob};
@@ -68,6 +70,7 @@ pub struct Shard<E: Env> {
     pub(crate) clients: RefCell<ClientTable>,
     pub(crate) locks: RefCell<QueueLocks>,
     pub(crate) parked: RefCell<ParkedPulls<QueueIndex, PullJob>>,
+    pub(crate) inline_filters: RefCell<InlineFilters>,
     pub(crate) statistics: RefCell<Statistics>,
     pub(crate) unique_ids: RefCell<UniqueIdSource>,
     pub(crate) broker_properties: BrokerProperties,
@@ -145,6 +148,7 @@ impl<E: Env> Shard<E> {
             clients: RefCell::new(ClientTable::new()),
             locks: RefCell::new(QueueLocks::new()),
             parked: RefCell::new(parked),
+            inline_filters: RefCell::default(),
             statistics: RefCell::new(Statistics::new(now_ms)),
             unique_ids: RefCell::new(unique_ids),
             broker_properties,
@@ -423,6 +427,7 @@ impl<E: Env> Shard<E> {
     fn confirm(self: &Rc<Self>) {
         let mut woken = std::mem::take(&mut self.scratch.borrow_mut().woken);
         let now_ms = self.env.now_ms();
+        let arrivals = Arrivals::new(&self.store);
         let limit = self.store.confirm(|queue, from, end| {
             let mut parked = self.parked.borrow_mut();
             if parked.parked_in(queue) == 0 {
@@ -430,7 +435,7 @@ impl<E: Env> Shard<E> {
             }
             for at in from..end {
                 let Some(unit) = self.store.unit(queue, at) else { continue };
-                parked.wake(queue, at as i64 + 1, unit.tags_code, now_ms, &mut woken);
+                parked.wake(queue, at as i64 + 1, |filter| arrivals.passes(unit, filter), now_ms, &mut woken);
             }
         });
         {

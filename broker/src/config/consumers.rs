@@ -13,6 +13,12 @@ pub struct Consumers {
     /// Members of a group are told when it changes, so that they share out queues at once. Default true.
     /// RocketMQ: `notifyConsumerIdsChangedEnable`.
     pub notify_ids_changed: bool,
+    /// Subscriptions may be SQL92 expressions over message properties. Default false, as in RocketMQ: such a consumer reads
+    /// every message's properties here. RocketMQ: `enablePropertyFilter`.
+    pub property_filter: bool,
+    /// A consumer that filters its retry topic by an expression gets there what passes the expression of each message's
+    /// first topic instead. Default false. RocketMQ: `filterSupportRetry`.
+    pub filter_retries: bool,
     /// Committed offsets are made durable this often. Default 5 s. RocketMQ: `flushConsumerOffsetInterval`.
     pub offset_flush_interval: Duration,
 }
@@ -22,6 +28,8 @@ impl Consumers {
         Self {
             client_expiry: values.millis("channelExpiredTimeout"),
             notify_ids_changed: values.bool("notifyConsumerIdsChangedEnable"),
+            property_filter: values.bool("enablePropertyFilter"),
+            filter_retries: values.bool("filterSupportRetry"),
             offset_flush_interval: values.millis("flushConsumerOffsetInterval"),
         }
     }

@@ -64,6 +64,8 @@ const FIXED_NAMESRV: &str = "name servers are those of namesrvAddr; it is not fe
 const GONE: &str = "RocketMQ itself dropped it";
 const GROUP_COMMIT: &str = "every batch is written at once, in one group commit; there is no flush timer";
 const JAVA_HOME: &str = "this broker has no installation folder and logs to standard error";
+const NO_BITMAP: &str =
+    "filters look at the properties themselves; no bitmap of verdicts is kept beside the ConsumeQueue";
 const NO_NETTY: &str = "sockets are served by the shard's own loop, which bounds bytes instead of calls";
 const NO_PAGE_CACHE: &str =
     "the log is written and read by direct I/O; no page cache, memory map or heap copy is involved";
@@ -103,7 +105,6 @@ const REQUEST_REPLY: &str = "request-reply is not there yet";
 const RESET_OFFSET: &str = "resetting offsets in the broker is not there yet";
 const RUN_TIME_CHANGES: &str = "a running broker takes no new settings yet; set it here and restart";
 const SLOW_CONSUMERS: &str = "refusing consumers by how they read is not there yet";
-const SQL_FILTER: &str = "SQL92 filters are not there yet; tags work";
 const TIERED_STORE: &str = "tiered storage is not there yet";
 const TIMERS: &str = "timer messages are not there yet; the delay levels work";
 const TLS: &str = "TLS is not there yet";
@@ -306,7 +307,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("enableBatchPush", BOOL, "false", ALWAYS_SO),
     not_yet("enableBroadcastOffsetStore", BOOL, "false", BROADCAST_OFFSETS),
     no_meaning("enableBuildConsumeQueueConcurrently", BOOL, "false", ONE_THREAD),
-    not_yet("enableCalcFilterBitMap", BOOL, "false", SQL_FILTER),
+    no_meaning("enableCalcFilterBitMap", BOOL, "false", NO_BITMAP),
     no_meaning("enableCleanExpiredOffset", BOOL, "false", STATE_IN_LOG).important(),
     not_yet("enableCompaction", BOOL, "false", COMPACTION),
     works("enableConnectionMetrics", BOOL, fixed("true")),
@@ -331,7 +332,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("enablePopLog", BOOL, "false", POP),
     not_yet("enablePopMessageThreshold", BOOL, "false", POP),
     not_yet("enablePopMetrics", BOOL, "false", POP),
-    not_yet("enablePropertyFilter", BOOL, "false", SQL_FILTER),
+    works("enablePropertyFilter", BOOL, fixed("false")),
     no_meaning("enableReconnectForGoAway", BOOL, "true", NO_NETTY),
     no_meaning("enableRegisterProducer", BOOL, "true", ALWAYS_SO),
     not_yet("enableRemoteEscape", BOOL, "false", REPLICATION),
@@ -354,16 +355,16 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("endTransactionPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
     no_meaning("endTransactionThreadPoolNums", INT, "1", ONE_THREAD),
     no_meaning("estimateAccumulation", BOOL, "true", COUNTED_ANYWAY),
-    not_yet("expectConsumerNumUseFilter", INT, "32", SQL_FILTER),
+    no_meaning("expectConsumerNumUseFilter", INT, "32", NO_BITMAP),
     no_meaning("fastFailIfNoBufferInStorePool", BOOL, "false", NO_PAGE_CACHE),
     not_yet("fetchControllerAddrByDnsLookup", BOOL, "false", CONTROLLER),
     not_yet("fetchNameSrvAddrByDnsLookup", BOOL, "false", FOUND_NAMESRV).important().important(),
     refused("fetchNamesrvAddrByAddressServer", BOOL, "false", FOUND_NAMESRV).important(),
     no_meaning("fetchNamesrvAddrInterval", INT, "10000", FIXED_NAMESRV),
     works("fileReservedTime", int(1, i32::MAX as i64), fixed("72")).important().at_run_time(),
-    not_yet("filterDataCleanTimeSpan", INT, "86400000", SQL_FILTER),
+    no_meaning("filterDataCleanTimeSpan", INT, "86400000", NO_BITMAP),
     no_meaning("filterServerNums", INT, "0", GONE),
-    not_yet("filterSupportRetry", BOOL, "false", SQL_FILTER),
+    works("filterSupportRetry", BOOL, fixed("false")),
     no_meaning("flushCommitLogLeastPages", INT, "4", GROUP_COMMIT),
     no_meaning("flushCommitLogThoroughInterval", INT, "10000", GROUP_COMMIT),
     no_meaning("flushCommitLogTimed", BOOL, "true", GROUP_COMMIT).important(),
@@ -425,7 +426,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("maxChecksumRange", INT, "1073741824", OWN_RECOVERY),
     no_meaning("maxConsumeQueueScan", INT, "20000", DERIVED_QUEUES),
     no_meaning("maxDelayTime", INT, "0", GONE),
-    not_yet("maxErrorRateOfBloomFilter", INT, "20", SQL_FILTER),
+    no_meaning("maxErrorRateOfBloomFilter", INT, "20", NO_BITMAP),
     no_meaning("maxFilterMessageSize", INT, "16000", GONE),
     not_yet("maxHaTransferByteInSecond", INT, "104857600", REPLICATION),
     not_yet("maxHashSlotNum", INT, "5000000", KEY_INDEX),

@@ -235,8 +235,8 @@ fn a_property_without_meaning_takes_any_value() {
 
 #[test]
 fn what_is_not_there_yet_warns_unless_it_stays_off() {
-    assert!(warnings("enablePropertyFilter=false").is_empty());
-    assert!(warnings("enablePropertyFilter=true")[0].contains("SQL92"));
+    assert!(warnings("rejectTransactionMessage=false").is_empty());
+    assert!(warnings("rejectTransactionMessage=true")[0].contains("transaction"));
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn topics_that_come_or_go_are_told_and_newer_expressions_are_not() {
     assert_eq!(told(&mut consumers).len(), 1);
     register(&mut consumers, &data("tr_g", &[subscription("TR2", "*", 1)]), "a", 1, 0);
     assert_eq!(told(&mut consumers).len(), 1);
-    assert_eq!(consumers.pull_filter("tr_g", "TR1", 0), Err(SubscriptionError::TopicNotSubscribed));
+    assert_eq!(consumers.pull_filter("tr_g", "TR1", 0, true), Err(SubscriptionError::TopicNotSubscribed));
 }
 
 #[test]
@@ -150,38 +150,86 @@ fn only_a_newer_subscription_replaces_the_group_s() {
     assert_eq!(expression(&consumers), "TagA");
     register(&mut consumers, &data("g", &[subscription("T", "TagB", 11)]), "b", 2, 0);
     assert_eq!(expression(&consumers), "TagB");
-    assert!(consumers.pull_filter("g", "T", 11).unwrap().matches_text(Some("TagB")));
+    assert_eq!(
+        Ok(&*consumers.pull_filter("g", "T", 11, true).unwrap()),
+        SubscriptionFilter::parse("TAG", "TagB").as_ref()
+    );
 }
 
 #[test]
 fn a_pull_that_knows_a_newer_subscription_than_the_heartbeat_gets_everything() {
     let mut consumers = Consumers::new();
     register(&mut consumers, &data("g", &[subscription("T", "TagA", 10)]), "a", 1, 0);
-    assert!(!consumers.pull_filter("g", "T", 10).unwrap().is_all());
-    assert!(consumers.pull_filter("g", "T", 11).unwrap().is_all());
+    assert_ne!(*consumers.pull_filter("g", "T", 10, true).unwrap(), SubscriptionFilter::all());
+    assert_eq!(*consumers.pull_filter("g", "T", 11, true).unwrap(), SubscriptionFilter::all());
+}
+
+fn sql(topic: &str, expression: &str, version: i64) -> SubscriptionData {
+    SubscriptionData { expression_type: "SQL92".to_owned(), ..subscription(topic, expression, version) }
 }
 
 #[test]
-fn a_pull_of_a_subscription_that_is_not_by_tag_is_refused() {
+fn an_expression_is_compiled_once_a_version() {
     let mut consumers = Consumers::new();
-    let sql = SubscriptionData { expression_type: "SQL92".to_owned(), ..subscription("T", "a > 1", 1) };
-    register(&mut consumers, &data("g", &[sql, subscription("U", "*", 1)]), "a", 1, 0);
-    let error = consumers.pull_filter("g", "T", 0).unwrap_err();
-    assert_eq!(error.response_code(), ResponseCode::SYSTEM_ERROR);
-    assert_eq!(error.to_string(), "The broker does not support consumer to filter message by SQL92");
-    assert!(consumers.pull_filter("g", "U", 0).unwrap().is_all());
+    register(&mut consumers, &data("g", &[sql("T", "a > 1", 1)]), "a", 1, 0);
+    let first = consumers.pull_filter("g", "T", 0, false).unwrap();
+    assert!(!first.is_by_tag());
+    register(&mut consumers, &data("g", &[sql("T", "a > 1", 1)]), "a", 1, 1);
+    assert!(Rc::ptr_eq(&first, &consumers.pull_filter("g", "T", 1, false).unwrap()));
+    register(&mut consumers, &data("g", &[sql("T", "a > 2", 2)]), "a", 1, 2);
+    assert!(*first != *consumers.pull_filter("g", "T", 2, false).unwrap());
+}
+
+#[test]
+fn pulls_of_a_wrong_expression_are_refused_with_its_place() {
+    let mut consumers = Consumers::new();
+    let unknown = SubscriptionData { expression_type: "CLASS".to_owned(), ..subscription("V", "x", 1) };
+    register(&mut consumers, &data("g", &[sql("T", "a >", 1), subscription("U", "*", 1), unknown]), "a", 1, 0);
+    let error = consumers.pull_filter("g", "T", 0, false).unwrap_err();
+    assert_eq!(error.response_code(), ResponseCode::FILTER_DATA_NOT_EXIST);
+    assert_eq!(
+        error.to_string(),
+        "The broker's consumer filter data is not exist!Your expression may be wrong! \
+         line 1, column 4: found the end, expected a property, a value, NOT, a sign or `(`"
+    );
+    assert_eq!(*consumers.pull_filter("g", "U", 0, true).unwrap(), SubscriptionFilter::all());
+    let error = consumers.pull_filter("g", "V", 0, false).unwrap_err();
+    assert_eq!(error.response_code(), ResponseCode::FILTER_DATA_NOT_EXIST);
+}
+
+/// Clients look again at tags, and at nothing else.
+#[test]
+fn a_pull_waits_for_the_heartbeat_when_its_newer_subscription_is_not_by_tags_or_was_not() {
+    let mut consumers = Consumers::new();
+    register(&mut consumers, &data("g", &[sql("T", "a > 1", 10), subscription("U", "TagA", 10)]), "a", 1, 0);
+    for (topic, is_by_tag) in [("T", false), ("T", true), ("U", false)] {
+        let error = consumers.pull_filter("g", topic, 11, is_by_tag).unwrap_err();
+        assert_eq!(error, SubscriptionError::NotLatest { version: 10, request_version: 11 });
+        assert_eq!(error.response_code(), ResponseCode::SUBSCRIPTION_NOT_LATEST);
+    }
+    assert!(consumers.pull_filter("g", "T", 10, false).is_ok());
+}
+
+#[test]
+fn a_retry_topic_finds_the_expressions_of_its_group() {
+    let mut consumers = Consumers::new();
+    let listed = [sql("T", "a > 1", 1), sql("V", "a >", 1), subscription("U", "*", 1)];
+    register(&mut consumers, &data("g", &listed), "a", 1, 0);
+    let filters = consumers.filters_by_topic("g");
+    assert_eq!(filters.keys().collect::<Vec<_>>(), ["T"]);
+    assert!(consumers.filters_by_topic("other").is_empty());
 }
 
 #[test]
 fn an_expression_without_tags_is_compiled_from_the_tags_listed_or_lets_everything_pass() {
     let tags_only = SubscriptionData { tags_set: ["TagA".to_owned()].into(), ..subscription("T", "||", 1) };
-    assert!(filter_of(&tags_only).matches_text(Some("TagA")) && !filter_of(&tags_only).is_all());
-    assert!(filter_of(&subscription("T", "||", 1)).is_all());
+    assert_eq!(filter_of(&tags_only), SubscriptionFilter::parse("TAG", "TagA"));
+    assert_eq!(filter_of(&subscription("T", "||", 1)), Ok(SubscriptionFilter::all()));
 }
 
 #[test]
 fn a_pull_of_a_group_without_heartbeats_is_told_so() {
-    let error = Consumers::new().pull_filter("tr_nohb", "TR1", 0).unwrap_err();
+    let error = Consumers::new().pull_filter("tr_nohb", "TR1", 0, true).unwrap_err();
     assert_eq!(error.response_code(), ResponseCode::SUBSCRIPTION_NOT_EXIST);
     assert_eq!(
         error.to_string(),

@@ -8,8 +8,7 @@ use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::CommandEncoder;
 use protocol::frame::HeaderEncoding;
 use protocol::header::FLAG_ONEWAY;
-use protocol::tags::TagFilter;
-use protocol::topic_name::retry_topic;
+use protocol::topic_name::{is_retry_topic, retry_topic};
 use runtime::{CloseReason, ConnectionId};
 use serde::Deserialize;
 
@@ -18,6 +17,7 @@ use crate::env::Env;
 use crate::group_members::ClientConnection;
 use crate::request::{Halt, Request};
 use crate::shard::Shard;
+use crate::subscription_filter::{SQL92, SubscriptionFilter, is_by_tag};
 
 /// A client of a thousand topics stays far below this.
 const HEARTBEAT_BYTES_MAX: usize = 1 << 20;
@@ -106,25 +106,46 @@ pub(crate) fn consumer_ids<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ClientConfig {
-    subscription_data: Option<FilterKind>,
+    client_id: Option<String>,
+    group: Option<String>,
+    subscription_data: Option<Expression>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct FilterKind {
+struct Expression {
     expression_type: Option<String>,
+    sub_string: Option<String>,
+    topic: Option<String>,
 }
 
-/// Only filters by tag are served yet; a client that asks for another kind learns it at its start.
+/// A client learns at its start that its expression is wrong, or that such ones are not served.
 pub(crate) fn check_client_config<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let failed = |remark: String| Halt::refuse(ResponseCode::SYSTEM_ERROR, remark);
     let body: ClientConfig = serde_json::from_slice(request.body).map_err(|error| failed(error.to_string()))?;
-    let kind = body.subscription_data.and_then(|filter| filter.expression_type).unwrap_or_default();
-    if !kind.is_empty() && !kind.eq_ignore_ascii_case("TAG") {
-        return Err(failed(format!("The broker does not support consumer to filter message by {kind}")));
+    let data = body.subscription_data.unwrap_or_default();
+    let kind = data.expression_type.as_deref().unwrap_or_default();
+    if !is_by_tag(kind) {
+        check_property_filter(shard, kind)?;
+        let expression = data.sub_string.as_deref().unwrap_or_default();
+        if let Err(error) = SubscriptionFilter::parse(kind, expression) {
+            let (client, group, topic) = (body.client_id, body.group, data.topic);
+            tracing::warn!(?client, ?group, ?topic, %error, "a client's expression is wrong");
+            let remark = format!("Invalid MessageSelector. {error}");
+            return Err(Halt::refuse(ResponseCode::SUBSCRIPTION_PARSE_FAILED, remark));
+        }
     }
     request.ticket().succeed(shard);
     Ok(())
+}
+
+/// Refuses what is not a filter by tags unless such ones are switched on.
+pub(crate) fn check_property_filter<E: Env>(shard: &Shard<E>, kind: &str) -> Result<(), Halt> {
+    if shard.config.consumers.property_filter {
+        return Ok(());
+    }
+    let remark = format!("The broker does not support consumer to filter message by {kind}");
+    Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark))
 }
 
 /// The filter that a group's heartbeat gave for a topic.
@@ -133,10 +154,20 @@ pub(crate) fn subscription_filter<E: Env>(
     request: &Request<'_>,
     group: &str,
     topic: &str,
-) -> Result<Rc<TagFilter>, Halt> {
+) -> Result<Rc<SubscriptionFilter>, Halt> {
     let version: i64 = request.header.optional("subVersion")?.unwrap_or(0);
-    let filter = shard.clients.borrow().consumers.pull_filter(group, topic, version);
-    filter.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))
+    let is_by_tag = request.header.get("expressionType").is_none_or(is_by_tag);
+    let consumers = &shard.clients.borrow().consumers;
+    let filter = consumers.pull_filter(group, topic, version, is_by_tag);
+    let filter = filter.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
+    if filter.is_by_tag() {
+        return Ok(filter);
+    }
+    check_property_filter(shard, SQL92)?;
+    if shard.config.consumers.filter_retries && is_retry_topic(topic) {
+        return Ok(Rc::new(SubscriptionFilter::ByFirstTopic(consumers.filters_by_topic(group))));
+    }
+    Ok(filter)
 }
 
 pub(crate) fn connection_closed<E: Env>(shard: &Shard<E>, connection: ConnectionId) {

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use protocol::code::ResponseCode;
 use protocol::command::CommandEncoder;
 use protocol::sys_flag::PullSysFlag;
-use protocol::tags::TagFilter;
 use storage::StorageError;
 use storage::consume_queue::{QueueIndex, UNIT_BYTES, Unit};
 
@@ -17,10 +16,15 @@ use crate::parked_pulls::Pull;
 use crate::queue_id_check::check_pull_queue_id;
 use crate::request::{Halt, Request, Ticket};
 use crate::shard::Shard;
+use crate::subscription_filter::{SQL92, SubscriptionFilter, SubscriptionFilterError, is_by_tag};
 use crate::topic_table::perm;
 
 /// Bytes of ConsumeQueue units one request looks through at least, as the reference.
 const EXAMINED_BYTES_MIN: u64 = 16_000;
+/// What one request spends on expressions at most, in [`SubscriptionFilter::steps`]: some milliseconds.
+const FILTER_STEPS_MAX: u64 = 100_000;
+/// Bytes of records that one request reads from disk to look at their properties, about.
+const FILTERED_COLD_BYTES_MAX: usize = 1 << 20;
 /// What one read from disk brings into memory at least, however little of it is asked for.
 const COLD_READ_BYTES: usize = 256 << 10;
 /// What the header of an answer with messages takes, or a little more.
@@ -34,7 +38,7 @@ pub(crate) struct PullJob {
     queue: QueueIndex,
     offset: i64,
     messages_max: usize,
-    filter: Rc<TagFilter>,
+    filter: Rc<SubscriptionFilter>,
     topic_sys_flag: i32,
     group_sys_flag: i32,
     /// For the metrics.
@@ -154,21 +158,26 @@ fn filter_of<E: Env>(
     flags: PullSysFlag,
     group: &str,
     topic: &str,
-) -> Result<Rc<TagFilter>, Halt> {
+) -> Result<Rc<SubscriptionFilter>, Halt> {
     if !flags.has_subscription() {
         return super::heartbeat::subscription_filter(shard, request, group, topic);
     }
     let header = request.header;
-    let kind = header.get("expressionType").unwrap_or("TAG");
-    if !kind.eq_ignore_ascii_case("TAG") {
-        let remark = format!("The broker does not support consumer to filter message by {kind}");
-        return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark));
-    }
+    let kind = header.get("expressionType").unwrap_or_default();
     let expression = header.get("subscription").unwrap_or_default();
-    match TagFilter::parse(expression) {
-        Ok(filter) => Ok(Rc::new(filter)),
-        Err(error) => Err(Halt::refuse(ResponseCode::SUBSCRIPTION_PARSE_FAILED, error.to_string())),
-    }
+    let filter = if is_by_tag(kind) {
+        SubscriptionFilter::parse(kind, expression).map(Rc::new)
+    } else {
+        super::heartbeat::check_property_filter(shard, kind)?;
+        match kind {
+            SQL92 => shard.inline_filters.borrow_mut().sql(expression),
+            _ => Err(SubscriptionFilterError::UnknownKind { kind: kind.to_owned() }),
+        }
+    };
+    filter.map_err(|error| {
+        let remark = format!("parse the consumer's subscription failed: {error}");
+        Halt::refuse(ResponseCode::SUBSCRIPTION_PARSE_FAILED, remark)
+    })
 }
 
 fn execute<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
@@ -234,18 +243,27 @@ fn collect_cached<E: Env>(shard: &Shard<E>, job: &PullJob, end: i64) -> Option<F
     let mut found = Found { next_offset: job.offset, ..Found::default() };
     let limits = &shard.config.pulls.from_memory;
     let until = examined_end(job, end);
-    while found.next_offset < until {
+    let mut steps = 0;
+    while found.next_offset < until && steps < FILTER_STEPS_MAX {
         let Some(unit) = shard.store.unit(job.queue, found.next_offset as u64) else { break };
-        if job.filter.matches(unit.tags_code) {
+        if job.filter.may_match(unit.tags_code) {
             let is_cached = shard.store.is_cached(unit.physical_offset, unit.bytes as usize);
             if !is_cached || !found.has_room(unit, limits, job.messages_max) {
                 break;
             }
-            found.add(unit);
+            steps += job.filter.steps(unit.bytes);
+            if job.filter.is_by_tag() || passes_cached(shard, job, unit) {
+                found.add(unit);
+            }
         }
         found.next_offset += 1;
     }
     (found.next_offset > job.offset).then_some(found)
+}
+
+fn passes_cached<E: Env>(shard: &Shard<E>, job: &PullJob, unit: Unit) -> bool {
+    let passes = |record: &[u8]| job.filter.matches_record(record);
+    shard.store.log().with_cached(unit.physical_offset, unit.bytes as usize, passes).unwrap_or(false)
 }
 
 /// As [`collect_cached`], from disk, and answers.
@@ -276,15 +294,25 @@ async fn collect_cold<E: Env>(
     let mut found = Found { next_offset: job.offset, ..Found::default() };
     let limits = &shard.config.pulls.from_disk;
     let until = examined_end(job, end);
-    while found.next_offset < until {
+    let (mut steps, mut filtered_bytes) = (0, 0);
+    while found.next_offset < until && steps < FILTER_STEPS_MAX && filtered_bytes < FILTERED_COLD_BYTES_MAX {
         let unit = shard.store.read_unit(job.queue, found.next_offset as u64).await?;
-        if job.filter.matches(unit.tags_code) {
+        if job.filter.may_match(unit.tags_code) {
             if !found.has_room(unit, limits, job.messages_max) {
                 break;
             }
-            let append = |record: &[u8]| bodies.extend_from_slice(record);
-            shard.read_record(unit.physical_offset, unit.bytes as usize, append).await?;
-            found.add(unit);
+            let append_passing = |record: &[u8]| {
+                let passes = job.filter.matches_record(record);
+                if passes {
+                    bodies.extend_from_slice(record);
+                }
+                passes
+            };
+            steps += job.filter.steps(unit.bytes);
+            match shard.read_record(unit.physical_offset, unit.bytes as usize, append_passing).await? {
+                true => found.add(unit),
+                false => filtered_bytes += unit.bytes as usize,
+            }
         }
         found.next_offset += 1;
     }

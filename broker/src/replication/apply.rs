@@ -7,6 +7,7 @@ use storage::consume_queue::{ConsumeQueues, QueueIndex};
 use storage::error::DamageReason;
 use storage::store::Replay;
 
+use crate::arrivals::Arrivals;
 use crate::control_record::ControlRecord;
 use crate::control_tables::ControlTables;
 use crate::delay_levels::DelayLevels;
@@ -14,6 +15,7 @@ use crate::env::Env;
 use crate::processor::pull::PullJob;
 use crate::replay::tags_code;
 use crate::shard::Shard;
+use crate::subscription_filter::SubscriptionFilter;
 
 /// Changes the tables of a shard that serves.
 struct LiveReplay<'a> {
@@ -80,9 +82,11 @@ impl<E: Env> Shard<E> {
             self.note_topics_changed();
         }
         let now_ms = self.env.now_ms();
+        let arrivals = Arrivals::new(&self.store);
         for (queue, at) in grown {
             let Some(unit) = self.store.unit(queue, at) else { continue };
-            self.parked.borrow_mut().wake(queue, at as i64 + 1, unit.tags_code, now_ms, woken);
+            let passes = |filter: &SubscriptionFilter| arrivals.passes(unit, filter);
+            self.parked.borrow_mut().wake(queue, at as i64 + 1, passes, now_ms, woken);
         }
         Ok(())
     }

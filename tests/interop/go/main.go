@@ -25,6 +25,7 @@ var scenarios = map[string]func(*run) string{
 	"push-orderly":    pushOrderly,
 	"broadcast":       broadcast,
 	"tags":            tags,
+	"sql-filter":      sqlFilter,
 	"pull-from":       pullFrom,
 	"pull-poll":       pullPoll,
 	"retry":           retry,

@@ -85,13 +85,16 @@ type handler func(ctx context.Context, message *primitive.MessageExt) consumer.C
 
 // pushConsumer starts a consumer that begins at the first message.
 func (r *run) pushConsumer(group, expression string, handle handler, extra ...consumer.Option) rocketmq.PushConsumer {
+	return r.selectingConsumer(group, consumer.MessageSelector{Type: consumer.TAG, Expression: expression}, handle, extra...)
+}
+
+func (r *run) selectingConsumer(group string, selector consumer.MessageSelector, handle handler, extra ...consumer.Option) rocketmq.PushConsumer {
 	options := append([]consumer.Option{
 		consumer.WithNsResolver(r.resolver()), consumer.WithGroupName(group), consumer.WithInstance(r.instance()),
 		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
 	}, extra...)
 	created, err := rocketmq.NewPushConsumer(options...)
 	expectOK("a push consumer", err)
-	selector := consumer.MessageSelector{Type: consumer.TAG, Expression: expression}
 	err = created.Subscribe(r.topic, selector, func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		result := consumer.ConsumeSuccess
 		for _, message := range messages {

@@ -74,7 +74,7 @@ impl ApacheBroker {
             "brokerClusterName=DefaultCluster\nbrokerName={name}\nbrokerId=0\nbrokerIP1=127.0.0.1\nbrokerIP2=127.0.0.1\n\
              bindAddress=127.0.0.1\nlistenPort={port}\nnamesrvAddr={name_servers}\nautoCreateTopicEnable=true\n\
              storePathRootDir={0}\nstorePathCommitLog={0}/commitlog\nmappedFileSizeCommitLog=67108864\n\
-             flushDiskType=ASYNC_FLUSH\n",
+             flushDiskType=ASYNC_FLUSH\nenablePropertyFilter=true\n",
             store.display()
         );
         let configuration = scratch.file(&format!("{name}.conf"), &configuration);

@@ -47,13 +47,15 @@ pub struct Settings {
     pub flush: Flush,
     /// Name servers to register with; none: one in the same process, `--standalone`.
     pub name_servers: Option<String>,
+    /// Further lines of the configuration file.
+    pub properties: &'static str,
 }
 
 impl Settings {
     /// Name server and two shards in one process.
     #[must_use]
     pub fn standalone() -> Self {
-        Self { name: "turbopump".to_owned(), shards: 2, flush: Flush::Async, name_servers: None }
+        Self { name: "turbopump".to_owned(), shards: 2, flush: Flush::Async, name_servers: None, properties: "" }
     }
 
     /// Two shards that register with name servers given as `host:port;host:port`.
@@ -210,6 +212,7 @@ fn properties(settings: &Settings, port: u16, name_server_port: u16, rings: &Pat
         None => format!("namesrvListenPort={name_server_port}\n"),
     };
     text.push_str(&last);
+    text.push_str(settings.properties);
     if settings.flush == Flush::AsyncWithoutRing {
         writeln!(text, "shmRingBytes=0").expect("a string takes all");
     }

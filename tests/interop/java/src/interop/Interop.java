@@ -23,6 +23,7 @@ import interop.scenario.SendLarge;
 import interop.scenario.SendOneway;
 import interop.scenario.SendSelector;
 import interop.scenario.SendSync;
+import interop.scenario.SqlFilter;
 import interop.scenario.Tags;
 import interop.scenario.ViewById;
 import java.util.Map;
@@ -48,6 +49,7 @@ public final class Interop {
         Map.entry("lite-pull-subscribe", LitePull::subscribe),
         Map.entry("pull-consumer", PullConsumer::run),
         Map.entry("tags", Tags::run),
+        Map.entry("sql-filter", SqlFilter::run),
         Map.entry("rebalance", Rebalance::run),
         Map.entry("rebalance-live", RebalanceLive::run),
         Map.entry("resume", Resume::run),
