@@ -17,7 +17,7 @@ RAFT_SEEDS ?= 2000
 # Seconds of fresh simulation seeds in `make sim`.
 SECONDS ?= 600
 
-.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-replicas interop-clients compare crash tools-for-tests clean
+.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-replicas interop-clients compare compare-replicated crash tools-for-tests clean
 
 ## run: build the release binaries and start name server and broker in one process
 run: build
@@ -83,6 +83,11 @@ interop-clients:
 compare:
 	$(CARGO) build --release --locked -p broker -p namesrv -p bench -p bare-ceiling -p compare
 	$(RELEASE)/mqcompare run $(ARGS)
+
+## compare-replicated: the same with three replicas a side, Apache's with DLedger; more than half an hour
+compare-replicated:
+	$(CARGO) build --release --locked -p broker -p namesrv -p bench -p bare-ceiling -p compare
+	$(RELEASE)/mqcompare run --replicated $(ARGS)
 
 ## fuzz: every decoder for FUZZ_SECONDS seconds
 fuzz:

@@ -31,6 +31,10 @@ pub enum Stage {
     LongLog,
     /// Nothing is asked of it; two shards, or the peer with a small heap.
     Idle,
+    /// Three replicas, `ASYNC_FLUSH`; beside them one broker of ours without replicas.
+    Group,
+    /// Three replicas with a long log, of which one has lost its disk.
+    GroupLongLog,
 }
 
 /// What is done in a case.
@@ -58,6 +62,10 @@ pub enum Action {
     StartAfterKill,
     /// Leave it alone.
     Idle,
+    /// `kill -9` of a group's leader under a stock Java client at its default settings.
+    Failover,
+    /// Send while a replica fetches the whole log onto its empty disk.
+    SendBesideEmptyReplica(Send),
 }
 
 /// How messages are sent.
@@ -129,7 +137,7 @@ impl Action {
     #[must_use]
     pub fn rate_from(&self) -> Option<&'static str> {
         let rate = match self {
-            Self::Send(send) | Self::SendBesideColdReader(send) => send.rate,
+            Self::Send(send) | Self::SendBesideColdReader(send) | Self::SendBesideEmptyReplica(send) => send.rate,
             Self::EndToEnd(rate) => Some(*rate),
             _ => None,
         };
@@ -144,7 +152,12 @@ impl Case {
     /// Whether this side is measured in this case.
     #[must_use]
     pub fn measures(&self, side: Side) -> bool {
-        side != Side::Ceiling || self.targets.iter().any(|target| matches!(target.goal, Goal::ShareOfCeiling(_)))
+        match side {
+            Side::Apache => self.stage != Stage::GroupLongLog,
+            Side::Turbopump => true,
+            Side::Ceiling => self.targets.iter().any(|target| matches!(target.goal, Goal::ShareOfCeiling(_))),
+            Side::Alone => self.stage == Stage::Group && matches!(self.action, Action::Send(_)),
+        }
     }
 
     /// Cases without which this one cannot be measured or judged.
@@ -159,7 +172,14 @@ impl Case {
 
 impl Stage {
     /// All, in the order of a round.
-    pub const ALL: [Self; 5] = [Self::Async, Self::Sync, Self::Drain, Self::LongLog, Self::Idle];
+    pub const ALL: [Self; 7] =
+        [Self::Async, Self::Sync, Self::Drain, Self::LongLog, Self::Idle, Self::Group, Self::GroupLongLog];
+
+    /// Whether several brokers run that are replicas of each other; of the sides that have replicas.
+    #[must_use]
+    pub fn is_group(self) -> bool {
+        matches!(self, Self::Group | Self::GroupLongLog)
+    }
 
     /// As reports and progress have it.
     #[must_use]
@@ -170,6 +190,8 @@ impl Stage {
             Self::Drain => "backlog in memory",
             Self::LongLog => "long log",
             Self::Idle => "idle",
+            Self::Group => "three replicas",
+            Self::GroupLongLog => "three replicas, long log",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! All cases, in the order they run and are reported.
+//! The cases of a comparison of single brokers, in the order they run and are reported.
 
 use crate::case::{Action, Case, Rate, Send, Stage};
 use crate::figure::Figure::{
@@ -221,40 +221,3 @@ const FIXED_RATE: &[Target] = &[
     Target::share_of_peer(P999Us, 1.0 / 10.0),
     Target { figure: P9999Us, goal: Goal::BelowPeers(P99Us) },
 ];
-
-/// The case with this id.
-#[must_use]
-pub fn find(id: &str) -> Option<&'static Case> {
-    CASES.iter().find(|case| case.id == id)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn ids_are_different_and_fit_file_names() {
-        let ids: BTreeSet<&str> = CASES.iter().map(|case| case.id).collect();
-        assert_eq!(ids.len(), CASES.len());
-        let fits =
-            |id: &str| id.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
-        assert!(ids.iter().all(|id| fits(id)), "{ids:?}");
-    }
-
-    #[test]
-    fn a_case_stands_behind_those_it_needs() {
-        for (place, case) in CASES.iter().enumerate() {
-            for needed in case.needs() {
-                let found = CASES.iter().position(|other| other.id == needed);
-                assert!(found.is_some_and(|found| found < place), "{} needs {needed}", case.id);
-            }
-        }
-    }
-
-    #[test]
-    fn stages_are_in_the_order_of_a_round() {
-        assert!(CASES.is_sorted_by_key(|case| case.stage));
-    }
-}

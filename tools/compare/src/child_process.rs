@@ -77,6 +77,11 @@ impl ChildProcess {
         if status.success() { Ok(()) } else { Err(self.ended_with(status)) }
     }
 
+    /// SIGINT to its group, as from a terminal.
+    pub fn interrupt(&mut self) {
+        self.signal(Signal::INT);
+    }
+
     /// SIGTERM to its group, and its end, however it ends.
     /// # Errors
     /// It does not end in time.

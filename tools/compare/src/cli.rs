@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use host::Machine;
 
+use crate::peer::group_plan::REPLICAS;
+use crate::scope::Scope;
 use crate::settings::Settings;
 
 /// Where this crate's sources are: from there the peer's jars and the repository's folders are found.
@@ -40,6 +42,9 @@ pub enum Command {
 /// Flags of a run. What is absent has a default that fits the machine.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
+    /// Three replicas against three (Apache RocketMQ with DLedger), rather than one broker against one
+    #[arg(long)]
+    pub replicated: bool,
     /// Only these cases, and what they need; a name may end in *
     #[arg(long, value_delimiter = ',', value_name = "ID,…")]
     pub cases: Vec<String>,
@@ -73,6 +78,12 @@ pub struct RunArgs {
     /// Heap of Apache's broker, GiB
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub apache_heap_gib: Option<u32>,
+    /// Heap of each of Apache's replicas, GiB
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub apache_group_heap_gib: Option<u32>,
+    /// Processors for the shards of Turbopump's three replicas, as 0;1;any
+    #[arg(long, value_name = "LIST;LIST;LIST", value_parser = group_cpus)]
+    pub turbopump_group_cpus: Option<GroupCpus>,
     /// A further line of Apache's configuration; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub apache_set: Vec<String>,
@@ -85,9 +96,9 @@ pub struct RunArgs {
     /// Folder for the report; docs/benchmarks of the repository if absent
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Name of the report and its raw data
-    #[arg(long, default_value = "apache-rocketmq")]
-    pub name: String,
+    /// Name of the report and its raw data; apache-rocketmq or replicated if absent
+    #[arg(long)]
+    pub name: Option<String>,
     /// Folder of mqbroker, mqnamesrv, mqbench and bare-ceiling; that of this program if absent
     #[arg(long, value_name = "FOLDER")]
     pub bin_dir: Option<PathBuf>,
@@ -100,6 +111,18 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// Which comparison.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        if self.replicated { Scope::Replicas } else { Scope::Broker }
+    }
+
+    /// Name of the report and its raw data.
+    #[must_use]
+    pub fn report_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.scope().report())
+    }
+
     /// The settings for this machine.
     #[must_use]
     pub fn settings(&self, machine: &Machine) -> Settings {
@@ -115,6 +138,11 @@ impl RunArgs {
             turbopump_cpus: self.turbopump_cpus.clone().unwrap_or(base.turbopump_cpus),
             shards: self.shards.unwrap_or(base.shards),
             apache_heap_gib: self.apache_heap_gib.unwrap_or(base.apache_heap_gib),
+            apache_group_heap_gib: self.apache_group_heap_gib.unwrap_or(base.apache_group_heap_gib),
+            turbopump_group_cpus: match &self.turbopump_group_cpus {
+                Some(GroupCpus(lists)) => lists.to_vec(),
+                None => base.turbopump_group_cpus,
+            },
             apache_set: self.apache_set.clone(),
             turbopump_set: self.turbopump_set.clone(),
             ..base
@@ -125,6 +153,9 @@ impl RunArgs {
     #[must_use]
     pub fn repeat_command(&self) -> String {
         let mut words = vec!["mqcompare run".to_owned()];
+        if self.replicated {
+            words.push("--replicated".to_owned());
+        }
         let mut flag = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 words.push(format!("--{name} {value}"));
@@ -140,6 +171,9 @@ impl RunArgs {
         flag("turbopump-cpus", self.turbopump_cpus.clone());
         flag("shards", self.shards.map(|value| value.to_string()));
         flag("apache-heap-gib", self.apache_heap_gib.map(|value| value.to_string()));
+        flag("apache-group-heap-gib", self.apache_group_heap_gib.map(|value| value.to_string()));
+        let group_cpus = self.turbopump_group_cpus.as_ref();
+        flag("turbopump-group-cpus", group_cpus.map(|lists| format!("'{}'", lists.0.join(";"))));
         for line in &self.apache_set {
             flag("apache-set", Some(line.clone()));
         }
@@ -186,6 +220,18 @@ impl fmt::Display for Processors {
         }
         out.write_str(&self.0.iter().map(usize::to_string).collect::<Vec<_>>().join(","))
     }
+}
+
+/// What each of three replicas is given as `--cpus`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupCpus(pub [String; REPLICAS]);
+
+fn group_cpus(text: &str) -> Result<GroupCpus, String> {
+    let lists: Vec<String> = text.split(';').map(|list| list.trim().to_owned()).collect();
+    lists
+        .try_into()
+        .map(GroupCpus)
+        .map_err(|lists: Vec<String>| format!("{} lists for {REPLICAS} replicas", lists.len()))
 }
 
 fn processor_list(text: &str) -> Result<Processors, String> {
@@ -235,6 +281,17 @@ mod tests {
     fn the_command_to_repeat_it_has_no_folders() {
         let args = run_args("mqcompare run --rounds 5 --work /somewhere --cases 1x1 --mqbench /else --shards 2");
         assert_eq!(args.repeat_command(), "mqcompare run --cases '1x1' --rounds 5 --shards 2");
+        let args = run_args("mqcompare run --replicated --turbopump-group-cpus 0;1;any --quick");
+        assert_eq!(args.repeat_command(), "mqcompare run --replicated --turbopump-group-cpus '0;1;any' --quick");
+        assert_eq!(args.settings(&Machine::default()).turbopump_group_cpus, ["0", "1", "any"]);
+        assert!(Args::try_parse_from(["mqcompare", "run", "--turbopump-group-cpus", "0;1"]).is_err());
+    }
+
+    #[test]
+    fn each_comparison_has_a_report_of_its_own() {
+        assert_eq!(run_args("mqcompare run").report_name(), "apache-rocketmq");
+        assert_eq!(run_args("mqcompare run --replicated").report_name(), "replicated");
+        assert_eq!(run_args("mqcompare run --replicated --name mine").report_name(), "mine");
     }
 
     #[test]

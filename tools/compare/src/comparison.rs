@@ -11,8 +11,8 @@ use crate::figure::Figure;
 use crate::load::bare_ceiling::CeilingServer;
 use crate::record::{Measurement, Record};
 use crate::schedule::Step;
-use crate::session::Session;
 use crate::side::Side;
+use crate::subject::Subject;
 use crate::tools::Tools;
 
 /// A comparison under way.
@@ -47,7 +47,7 @@ impl Comparison {
             ));
             match step.side {
                 Side::Ceiling => self.measure_ceiling(step)?,
-                Side::Apache | Side::Turbopump => self.measure_broker(step)?,
+                Side::Apache | Side::Turbopump | Side::Alone => self.measure_broker(step)?,
             }
         }
         Ok(())
@@ -67,28 +67,25 @@ impl Comparison {
 
     fn measure_broker(&mut self, step: &Step) -> Result<(), CompareError> {
         let tools = self.tools.clone();
-        let mut session: Option<Session<'_>> = None;
+        let mut subject: Option<Subject<'_>> = None;
         for case in &step.cases {
             let mut measurement = Measurement::new(case.id, step.side, step.round);
             let result = self.rate(case).and_then(|rate| {
-                session = refreshed(session.take())?;
-                let session = match &mut session {
-                    Some(session) => session,
-                    none => none.insert(Session::start(&tools, step.side, step.stage)?),
+                subject = subject.take().map_or(Ok(None), Subject::unless_full)?;
+                let subject = match &mut subject {
+                    Some(subject) => subject,
+                    none => none.insert(Subject::start(&tools, step.side, step.stage)?),
                 };
-                self.record.add_setup(session.setup());
-                session.measure(case, rate, &mut measurement)
+                self.record.add_setup(subject.setup());
+                subject.measure(case, rate, step.round, &mut measurement)
             });
             if result.is_err() {
                 // Whatever state it is in, nobody should be measured on it.
-                session = None;
+                subject = None;
             }
             self.keep(measurement, result)?;
         }
-        match session {
-            Some(session) => session.finish(),
-            None => Ok(()),
-        }
+        subject.map_or(Ok(()), Subject::finish)
     }
 
     fn measure_ceiling(&mut self, step: &Step) -> Result<(), CompareError> {
@@ -115,7 +112,7 @@ impl Comparison {
     /// The rate of a case; `None` where it has none.
     fn rate(&self, case: &Case) -> Result<Option<f64>, CompareError> {
         let rate = match case.action {
-            Action::Send(send) | Action::SendBesideColdReader(send) => send.rate,
+            Action::Send(send) | Action::SendBesideColdReader(send) | Action::SendBesideEmptyReplica(send) => send.rate,
             Action::EndToEnd(rate) => Some(rate),
             _ => None,
         };
@@ -156,14 +153,6 @@ impl Comparison {
     }
 }
 
-/// Ends a broker whose store has grown too large.
-fn refreshed(session: Option<Session<'_>>) -> Result<Option<Session<'_>>, CompareError> {
-    match session {
-        Some(session) if session.wants_fresh_store()? => session.finish().map(|()| None),
-        session => Ok(session),
-    }
-}
-
 /// Now, UTC, in whole seconds.
 #[must_use]
 pub fn now() -> String {
@@ -173,7 +162,7 @@ pub fn now() -> String {
 
 /// What is worth seeing while it runs.
 fn line(measurement: &Measurement) -> String {
-    const SHOWN: [Figure; 8] = [
+    const SHOWN: [Figure; 14] = [
         Figure::MessagesPerSecond,
         Figure::P50Us,
         Figure::P99Us,
@@ -182,6 +171,12 @@ fn line(measurement: &Measurement) -> String {
         Figure::ReadyMs,
         Figure::AnonymousBytes,
         Figure::IdleCpuPercent,
+        Figure::LeaderCpuUs,
+        Figure::FollowersNetworkBytes,
+        Figure::ServesAgainMs,
+        Figure::OutageMs,
+        Figure::ReplicationBytesPerSecond,
+        Figure::DiskCopyBytesPerSecond,
     ];
     let mut line = format!("  {:<20} {:<16}", measurement.case, measurement.side.name());
     for figure in SHOWN {

@@ -115,6 +115,14 @@ pub enum CompareError {
         /// The end of it.
         tail: String,
     },
+    /// A group of which nobody runs.
+    #[error("{what} took more than {} s, and no replica runs", limit.as_secs())]
+    NoReplica {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        limit: Duration,
+    },
     /// No ports.
     #[error("no free port with its neighbours {distances:?} from {first} on; name one with --first-port")]
     NoPort {

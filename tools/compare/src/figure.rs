@@ -38,6 +38,29 @@ pub enum Figure {
     AnonymousBytes,
     /// Processor time while nothing is asked for, percent of one core.
     IdleCpuPercent,
+    /// The leader's part of [`Self::BrokerCpuUs`] of a group.
+    LeaderCpuUs,
+    /// The other replicas' part of it, of all of them together.
+    FollowersCpuUs,
+    /// Bytes on the followers' TCP connections a message, in and out, of all of them together.
+    FollowersNetworkBytes,
+    /// Bytes of packets on the loopback interface a message, headers and the load's own included.
+    LoopbackBytes,
+    /// Longest time without an acknowledged send of a stock client, milliseconds.
+    OutageMs,
+    /// From the death of a leader to the first send that is acknowledged to a client that asks for the route each time,
+    /// milliseconds.
+    ServesAgainMs,
+    /// Sends of the stock client that failed for good.
+    FailedSends,
+    /// Log that reached an empty replica, bytes a second.
+    ReplicationBytesPerSecond,
+    /// What the disk takes at best, bytes a second.
+    DiskWriteBytesPerSecond,
+    /// What the disk takes at best while the same is read from it, bytes a second.
+    DiskCopyBytesPerSecond,
+    /// What one TCP connection of this machine with itself carries, bytes a second.
+    LoopbackBytesPerSecond,
 }
 
 impl Figure {
@@ -60,6 +83,17 @@ impl Figure {
             Self::ResidentBytes => "resident memory",
             Self::AnonymousBytes => "anonymous memory",
             Self::IdleCpuPercent => "idle CPU",
+            Self::LeaderCpuUs => "leader's CPU/message",
+            Self::FollowersCpuUs => "followers' CPU/message",
+            Self::FollowersNetworkBytes => "followers' network/message",
+            Self::LoopbackBytes => "loopback/message",
+            Self::OutageMs => "stock client without a successful send",
+            Self::ServesAgainMs => "accepts sends again after",
+            Self::FailedSends => "failed sends of the stock client",
+            Self::ReplicationBytesPerSecond => "log to an empty replica",
+            Self::DiskWriteBytesPerSecond => "disk, writes alone",
+            Self::DiskCopyBytesPerSecond => "disk, copying a file",
+            Self::LoopbackBytesPerSecond => "loopback, one connection",
         }
     }
 
@@ -75,8 +109,18 @@ impl Figure {
             | Self::MaxUs
             | Self::SendP50Us
             | Self::SendP999Us => format!("{} ms", number::significant(value / 1000.0)),
-            Self::BrokerCpuUs | Self::LoadCpuUs => format!("{} us", number::significant(value)),
-            Self::ReadyMs => format!("{} s", number::significant(value / 1000.0)),
+            Self::BrokerCpuUs | Self::LoadCpuUs | Self::LeaderCpuUs | Self::FollowersCpuUs => {
+                format!("{} us", number::significant(value))
+            }
+            Self::FollowersNetworkBytes | Self::LoopbackBytes => format!("{} B", number::significant(value)),
+            Self::FailedSends => number::significant(value),
+            Self::ReplicationBytesPerSecond
+            | Self::DiskWriteBytesPerSecond
+            | Self::DiskCopyBytesPerSecond
+            | Self::LoopbackBytesPerSecond => format!("{} MB/s", number::significant(value / 1e6)),
+            Self::ReadyMs | Self::OutageMs | Self::ServesAgainMs => {
+                format!("{} s", number::significant(value / 1000.0))
+            }
             Self::ResidentBytes | Self::AnonymousBytes => format!("{} MB", number::significant(value / 1e6)),
             Self::IdleCpuPercent => format!("{} %", number::significant(value)),
         }
@@ -96,5 +140,8 @@ mod tests {
         assert_eq!(Figure::ReadyMs.format(36.4), "0.0364 s");
         assert_eq!(Figure::ResidentBytes.format(430_100_000.0), "430 MB");
         assert_eq!(Figure::IdleCpuPercent.format(0.31), "0.31 %");
+        assert_eq!(Figure::FollowersNetworkBytes.format(2_345.6), "2350 B");
+        assert_eq!(Figure::OutageMs.format(15_900.0), "15.9 s");
+        assert_eq!(Figure::ReplicationBytesPerSecond.format(812_000_000.0), "812 MB/s");
     }
 }

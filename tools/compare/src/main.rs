@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use compare::case_table::CASES;
 use compare::cli::{Args, Command, RunArgs, repository};
 use compare::comparison::{Comparison, now};
 use compare::error::{CompareError, with_causes};
@@ -16,7 +15,7 @@ use compare::peer::apache_jars::ApacheJars;
 use compare::programs::Programs;
 use compare::record::{Record, SCHEMA};
 use compare::schedule::{schedule, select};
-use compare::settings::Settings;
+use compare::scope::Scope;
 use compare::tools::Tools;
 use compare::{origin, render, store_folder};
 use host::Machine;
@@ -43,18 +42,20 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Result<ExitCode, CompareError> {
     // Everything that can be wrong before an hour of measuring is looked at first.
-    let cases = select(&args.cases)?;
+    let scope = args.scope();
+    let cases = select(scope, &args.cases)?;
     let programs = Programs::find(args)?;
     let work = absolute(&args.work_folder())?;
     let machine = Machine::describe(Some(&work))?;
     let settings = args.settings(&machine);
-    expect_space(&work, &settings)?;
+    expect_space(&work, settings.disk_gib(scope))?;
     let jars = ApacheJars::fetch(repository())?;
     let out = absolute(&args.out_folder())?;
     let interrupt =
         Interrupt::watch().map_err(|source| CompareError::Start { name: "the signals".to_owned(), source })?;
     let record = Record {
         schema: SCHEMA,
+        scope,
         started_at: now(),
         ended_at: now(),
         commit: origin::commit(repository()),
@@ -72,7 +73,7 @@ fn run(args: &RunArgs) -> Result<ExitCode, CompareError> {
         Tools { settings, programs, jars, bench, java, work: work.clone(), first_port: args.first_port, interrupt };
     let mut comparison = Comparison::new(tools, record, work.join(UNDER_WAY));
     comparison.run(&steps)?;
-    let raw = out.join(format!("{}.json.gz", args.name));
+    let raw = out.join(format!("{}.json.gz", args.report_name()));
     comparison.record().save(&raw)?;
     render(&raw, None)?;
     match comparison.failures() {
@@ -95,7 +96,7 @@ fn render(raw: &Path, out: Option<PathBuf>) -> Result<(), CompareError> {
 }
 
 fn list() {
-    for case in CASES {
+    for case in Scope::ALL.iter().flat_map(|scope| scope.cases()) {
         println!("{:<20} {}", case.id, case.title);
         for target in case.targets {
             println!("{:<20}     {}: {}", "", target.figure.name(), target.wanted());
@@ -109,8 +110,8 @@ fn absolute(folder: &Path) -> Result<PathBuf, CompareError> {
     folder.canonicalize().map_err(CompareError::file("find", folder))
 }
 
-fn expect_space(work: &Path, settings: &Settings) -> Result<(), CompareError> {
-    let (available_gib, needed_gib) = (store_folder::available_bytes(work)? >> 30, settings.disk_gib());
+fn expect_space(work: &Path, needed_gib: u64) -> Result<(), CompareError> {
+    let available_gib = store_folder::available_bytes(work)? >> 30;
     if available_gib < needed_gib {
         return Err(CompareError::DiskTooSmall { folder: work.to_owned(), available_gib, needed_gib });
     }

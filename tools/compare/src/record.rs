@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CompareError;
 use crate::figure::Figure;
+use crate::scope::Scope;
 use crate::settings::Settings;
 use crate::side::Side;
 use crate::spread::Spread;
@@ -25,6 +26,9 @@ pub const SCHEMA: u32 = 1;
 pub struct Record {
     /// [`SCHEMA`] of the program that wrote it.
     pub schema: u32,
+    /// Which comparison.
+    #[serde(default)]
+    pub scope: Scope,
     /// When it began, UTC.
     pub started_at: String,
     /// When the last measurement ended, UTC.
@@ -182,6 +186,7 @@ pub(crate) mod tests {
         }
         Record {
             schema: SCHEMA,
+            scope: Scope::Broker,
             started_at: "2026-05-04T12:00:00Z".to_owned(),
             ended_at: "2026-05-04T12:50:00Z".to_owned(),
             commit: Some("0123456789abcdef".to_owned()),

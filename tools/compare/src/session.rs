@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
     /// stage are made on stays.
     pub(crate) fn wants_fresh_store(&self) -> Result<bool, CompareError> {
         let limit = u64::from(self.tools.settings.store_gib) << 30;
-        let may_go = matches!(self.stage, Stage::Async | Stage::Sync);
+        let may_go = matches!(self.stage, Stage::Async | Stage::Sync | Stage::Group);
         Ok(may_go && store_folder::disk_bytes(self.broker.store())? > limit)
     }
 
@@ -120,6 +120,7 @@ impl<'a> Session<'a> {
             }
             Action::StartAfterKill => self.start_after_kill(measurement),
             Action::Idle => self.leave_alone(measurement),
+            other => unreachable!("{other:?} is for groups, and {} is a single broker's", case.id),
         }
     }
 
@@ -266,7 +267,7 @@ impl<'a> Session<'a> {
     }
 
     fn loaded(&self) -> Loaded<'_> {
-        Loaded { name_servers: self.broker.name_servers(), pid: self.broker.pid() }
+        Loaded { name_servers: self.broker.name_servers(), pids: self.broker.pids() }
     }
 }
 

@@ -12,9 +12,14 @@ pub enum Side {
     Turbopump,
     /// The program without protocol work: `tools/ceiling`.
     Ceiling,
+    /// Ours without replicas, where it is compared with replicas.
+    Alone,
 }
 
 impl Side {
+    /// All, in the order of tables.
+    pub const ALL: [Self; 4] = [Self::Apache, Self::Turbopump, Self::Alone, Self::Ceiling];
+
     /// As a heading has it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -22,6 +27,7 @@ impl Side {
             Self::Apache => "Apache RocketMQ",
             Self::Turbopump => "Turbopump",
             Self::Ceiling => "bare ceiling",
+            Self::Alone => "Turbopump, not replicated",
         }
     }
 
@@ -32,6 +38,7 @@ impl Side {
             Self::Apache => "apache",
             Self::Turbopump => "turbopump",
             Self::Ceiling => "ceiling",
+            Self::Alone => "turbopump-alone",
         }
     }
 }

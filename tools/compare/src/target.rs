@@ -29,6 +29,10 @@ pub enum Goal {
     /// Messages a processor second, at least this share of the bare ceiling's. The figure is [`Figure::BrokerCpuUs`],
     /// of which it is the inverse.
     ShareOfCeiling(f64),
+    /// At most so many times the same figure of ours without replicas.
+    TimesAlone(f64),
+    /// At least this share of another figure of ours.
+    ShareOfOwn(Figure, f64),
 }
 
 /// Whether a target was reached.
@@ -70,6 +74,12 @@ impl Target {
         Self { figure: Figure::BrokerCpuUs, goal: Goal::ShareOfCeiling(share) }
     }
 
+    /// Ours with replicas is at most so many times ours without.
+    #[must_use]
+    pub const fn times_alone(figure: Figure, times: f64) -> Self {
+        Self { figure, goal: Goal::TimesAlone(times) }
+    }
+
     /// What came out, in the measure of the goal: a ratio, or the figure itself. `None` if something it takes is missing.
     #[must_use]
     pub fn result(&self, values: Values<'_>) -> Option<f64> {
@@ -81,6 +91,8 @@ impl Target {
             Goal::TimesCase(case, _) => (ours, values(Some(case), Side::Turbopump, self.figure)),
             // Messages a second are the inverse of seconds a message.
             Goal::ShareOfCeiling(_) => (values(None, Side::Ceiling, self.figure), ours),
+            Goal::TimesAlone(_) => (ours, values(None, Side::Alone, self.figure)),
+            Goal::ShareOfOwn(other, _) => (ours, values(None, Side::Turbopump, other)),
         };
         Some(value? / by.filter(|by| *by > 0.0)?)
     }
@@ -90,8 +102,10 @@ impl Target {
     pub fn verdict(&self, result: Option<f64>) -> Verdict {
         let Some(result) = result else { return Verdict::NotMeasured };
         let is_reached = match self.goal {
-            Goal::TimesPeer(least) | Goal::ShareOfCeiling(least) => result >= least,
-            Goal::ShareOfPeer(most) | Goal::AtMost(most) | Goal::TimesCase(_, most) => result <= most,
+            Goal::TimesPeer(least) | Goal::ShareOfCeiling(least) | Goal::ShareOfOwn(_, least) => result >= least,
+            Goal::ShareOfPeer(most) | Goal::AtMost(most) | Goal::TimesCase(_, most) | Goal::TimesAlone(most) => {
+                result <= most
+            }
             Goal::BelowPeers(_) => result < 1.0,
         };
         if is_reached { Verdict::Reached } else { Verdict::Missed }
@@ -101,8 +115,8 @@ impl Target {
     #[must_use]
     pub fn format(&self, result: f64) -> String {
         match self.goal {
-            Goal::TimesPeer(_) | Goal::TimesCase(..) => format!("{} ×", significant(result)),
-            Goal::ShareOfPeer(_) | Goal::BelowPeers(_) | Goal::ShareOfCeiling(_) => {
+            Goal::TimesPeer(_) | Goal::TimesCase(..) | Goal::TimesAlone(_) => format!("{} ×", significant(result)),
+            Goal::ShareOfPeer(_) | Goal::BelowPeers(_) | Goal::ShareOfCeiling(_) | Goal::ShareOfOwn(..) => {
                 format!("{} %", significant(result * 100.0))
             }
             Goal::AtMost(_) => self.figure.format(result),
@@ -121,6 +135,8 @@ impl Target {
             Goal::ShareOfCeiling(share) => {
                 format!("messages a CPU second: at least {} of the ceiling's", as_fraction(share))
             }
+            Goal::TimesAlone(times) => format!("at most {} × ours without replicas", significant(times)),
+            Goal::ShareOfOwn(other, share) => format!("at least {} of {}", as_fraction(share), other.name()),
         }
     }
 }
@@ -150,7 +166,7 @@ impl Verdict {
 mod tests {
     use super::*;
 
-    /// Ours 300, the peer's 60, the ceiling's 150, ours in another case 200; p99 of the peer 310.
+    /// Ours 300, the peer's 60, the ceiling's 150, ours in another case 200, without replicas 100; p99 of the peer 310.
     fn values(case: Option<&'static str>, side: Side, figure: Figure) -> Option<f64> {
         match (case, side, figure) {
             (Some("alone"), Side::Turbopump, _) => Some(200.0),
@@ -158,6 +174,7 @@ mod tests {
             (None, Side::Turbopump, _) => Some(300.0),
             (None, Side::Apache, _) => Some(60.0),
             (None, Side::Ceiling, _) => Some(150.0),
+            (None, Side::Alone, _) => Some(100.0),
             _ => None,
         }
     }
@@ -176,6 +193,8 @@ mod tests {
             (Goal::AtMost(300.0), Goal::AtMost(299.0)),
             (Goal::TimesCase("alone", 1.5), Goal::TimesCase("alone", 1.49)),
             (Goal::ShareOfCeiling(0.5), Goal::ShareOfCeiling(0.51)),
+            (Goal::TimesAlone(3.0), Goal::TimesAlone(2.99)),
+            (Goal::ShareOfOwn(Figure::P50Us, 1.0), Goal::ShareOfOwn(Figure::P50Us, 1.01)),
         ];
         for (reached, missed) in pairs {
             assert_eq!(verdict(reached, &values), Verdict::Reached, "{reached:?}");
@@ -203,6 +222,13 @@ mod tests {
         assert_eq!(said(share), pair("at most 1/7 of Apache's", "500 %"));
         assert_eq!(said(Target::share_of_peer(Figure::P50Us, 0.6)).0, "at most 60 % of Apache's");
         assert_eq!(said(Target::at_most(Figure::ReadyMs, 200.0)), pair("at most 0.2 s", "0.3 s"));
+        let alone = Target::times_alone(Figure::BrokerCpuUs, 4.0);
+        assert_eq!(said(alone), pair("at most 4 × ours without replicas", "3 ×"));
+        let own = Target {
+            figure: Figure::ReplicationBytesPerSecond,
+            goal: Goal::ShareOfOwn(Figure::DiskCopyBytesPerSecond, 0.8),
+        };
+        assert_eq!(said(own), pair("at least 80 % of disk, copying a file", "100 %"));
         let ceiling = Target::share_of_ceiling(0.45);
         assert_eq!(said(ceiling), pair("messages a CPU second: at least 45 % of the ceiling's", "50 %"));
     }

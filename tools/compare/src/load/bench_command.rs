@@ -25,8 +25,8 @@ pub struct BenchCommand {
 pub struct Place<'a> {
     /// Name servers.
     pub name_servers: &'a str,
-    /// The broker's process.
-    pub pid: u32,
+    /// The brokers' processes.
+    pub pids: &'a [u32],
     /// The report.
     pub json: &'a str,
 }
@@ -35,6 +35,21 @@ impl BenchCommand {
     /// Sends for the warm-up and the window of `settings`. `rate` is the case's, worked out.
     #[must_use]
     pub fn send(topic: &str, send: &Send, rate: Option<f64>, settings: &Settings) -> Self {
+        let mut command = Self::sends(topic, send, rate, settings);
+        command.window(settings.warmup_s, settings.window_s);
+        command
+    }
+
+    /// The same for a count of messages, all of which are measured.
+    #[must_use]
+    pub fn send_count(topic: &str, send: &Send, rate: Option<f64>, messages: u64, settings: &Settings) -> Self {
+        let mut command = Self::sends(topic, send, rate, settings);
+        command.flag("--warmup", 0);
+        command.flag("--messages", messages);
+        command
+    }
+
+    fn sends(topic: &str, send: &Send, rate: Option<f64>, settings: &Settings) -> Self {
         let mut command = Self::of("produce", topic, settings);
         if send.topics > 1 {
             command.flag("--topics", send.topics);
@@ -52,7 +67,6 @@ impl BenchCommand {
         if let Some(rate) = rate {
             command.flag("--rate", rate.round());
         }
-        command.window(settings.warmup_s, settings.window_s);
         command
     }
 
@@ -108,10 +122,9 @@ impl BenchCommand {
     #[must_use]
     pub fn at(&self, place: Place<'_>) -> Vec<String> {
         let mut words = self.words.clone();
-        let pid = place.pid.to_string();
-        for word in ["-n", place.name_servers, "--pid", &pid, "--json", place.json, "--quiet"] {
-            words.push(word.to_owned());
-        }
+        words.extend(["-n".to_owned(), place.name_servers.to_owned()]);
+        words.extend(place.pids.iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]));
+        words.extend(["--json", place.json, "--quiet"].map(str::to_owned));
         words
     }
 
@@ -198,8 +211,8 @@ mod tests {
     #[test]
     fn the_place_comes_behind_what_is_measured() {
         let command = BenchCommand::fill("backlog", 1000, &settings());
-        let words = command.at(Place { name_servers: "127.0.0.1:9876", pid: 42, json: "/w/report.json" });
-        let end = "-n 127.0.0.1:9876 --pid 42 --json /w/report.json --quiet";
+        let words = command.at(Place { name_servers: "127.0.0.1:9876", pids: &[42, 43], json: "/w/report.json" });
+        let end = "-n 127.0.0.1:9876 --pid 42 --pid 43 --json /w/report.json --quiet";
         assert!(words.join(" ").ends_with(&format!("--warmup 0 --messages 1000 {end}")), "{words:?}");
     }
 }

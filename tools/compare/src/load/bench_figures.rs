@@ -10,6 +10,8 @@ use crate::record::Measurement;
 
 /// A rate that is missed by more is remarked on.
 const RATE_SHORTFALL_MAX: f64 = 0.01;
+/// The remark on a run that was ended from outside.
+pub const STOPPED: &str = "stopped before its time";
 
 /// Puts what a report says into a measurement. The main latency is that of the receivers where there are some.
 /// # Errors
@@ -68,7 +70,7 @@ fn remarks(report: &RunReport, side: &LoadSide) -> Vec<String> {
         remarks.push(format!("{undelivered} acknowledged messages had not been received at the end"));
     }
     if report.ended_by == EndedBy::Stopped {
-        remarks.push("stopped before its time".to_owned());
+        remarks.push(STOPPED.to_owned());
     }
     remarks
 }

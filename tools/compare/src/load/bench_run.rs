@@ -35,8 +35,8 @@ pub struct Bench {
 pub struct Loaded<'a> {
     /// Its name servers.
     pub name_servers: &'a str,
-    /// The broker's process.
-    pub pid: u32,
+    /// The brokers' processes, at least one.
+    pub pids: &'a [u32],
 }
 
 impl Bench {
@@ -60,7 +60,7 @@ impl Bench {
     ) -> Result<BenchRun, CompareError> {
         let json = self.folder.join(format!("{name}.json"));
         let _ = fs::remove_file(&json);
-        let place = Place { name_servers: loaded.name_servers, pid: loaded.pid, json: &json.to_string_lossy() };
+        let place = Place { name_servers: loaded.name_servers, pids: loaded.pids, json: &json.to_string_lossy() };
         let mut call = if is_humble {
             let mut call = Command::new("nice");
             call.args(["-n", "19"]).arg(&self.program);
@@ -86,6 +86,15 @@ impl BenchRun {
         self.process.wait_for_success(limit)?;
         read_report(&self.json)
     }
+
+    /// Ends it before its time, as Ctrl-C does, and reads its report.
+    /// # Errors
+    /// As [`Bench::run`].
+    pub fn end(mut self, limit: Duration) -> Result<RunReport, CompareError> {
+        self.process.expect_running()?;
+        self.process.interrupt();
+        self.finish(limit)
+    }
 }
 
 fn read_report(path: &Path) -> Result<RunReport, CompareError> {
@@ -97,13 +106,16 @@ fn read_report(path: &Path) -> Result<RunReport, CompareError> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::thread;
+    use std::time::Instant;
 
     use super::*;
+    use crate::interrupt::LOOK;
     use crate::load::sample_report::produce;
     use crate::settings::Settings;
 
     const LIMIT: Duration = Duration::from_secs(30);
-    const LOADED: Loaded<'_> = Loaded { name_servers: "127.0.0.1:9876", pid: 1 };
+    const LOADED: Loaded<'_> = Loaded { name_servers: "127.0.0.1:9876", pids: &[1] };
     /// Copies the report beside it to where `--json` says.
     const REPORTS: &str = "#!/bin/sh
 while [ \"$1\" != --json ]; do shift; done
@@ -140,6 +152,20 @@ cp \"$(dirname \"$0\")/prepared.json\" \"$2\"";
         let (_folder, bench) = bench("#!/bin/sh\necho 'topic backlog has no route' >&2\nexit 1");
         let error = bench.run(&fill(), LOADED, LIMIT).unwrap_err().to_string();
         assert!(error.contains("topic backlog has no route"), "{error}");
+    }
+
+    #[test]
+    fn a_call_that_is_ended_brings_its_report_too() {
+        let waits = "#!/bin/sh\nhere=$(dirname \"$0\")\nwhile [ \"$1\" != --json ]; do shift; done\n\
+                     trap 'cp \"$here/prepared.json\" \"$2\"; exit 0' INT\ntouch \"$here/waits\"\nwhile :; do sleep 0.01; done";
+        let (folder, bench) = bench(waits);
+        let run = bench.start("mqbench", &fill(), LOADED, false).unwrap();
+        let began = Instant::now();
+        while !folder.path().join("waits").exists() {
+            assert!(began.elapsed() < LIMIT, "the script does not start");
+            thread::sleep(LOOK);
+        }
+        assert_eq!(run.end(LIMIT).unwrap().messages(), 80_000);
     }
 
     #[test]

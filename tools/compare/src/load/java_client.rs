@@ -17,7 +17,7 @@ use crate::settings::Settings;
 /// The program, below the repository.
 const SOURCE: &str = "tools/compare/java/JavaLoad.java";
 /// As the client's users have it on a small machine; the same for both sides.
-const JVM_FLAGS: &[&str] = &["-Xms1g", "-Xmx1g", "-XX:+UseParallelGC"];
+pub(super) const JVM_FLAGS: &[&str] = &["-Xms1g", "-Xmx1g", "-XX:+UseParallelGC"];
 /// Beyond warm-up and window: a JVM that starts and compiles its source, and threads that end.
 const SLACK: Duration = Duration::from_secs(60);
 
@@ -66,7 +66,7 @@ impl JavaClient {
         let mut command = Command::new("java");
         command.args(JVM_FLAGS).arg(format!("-Duser.home={}", home.display()));
         command.arg("-cp").arg(&self.class_path).arg(self.repository.join(SOURCE)).args(words.split(' '));
-        command.args(["--namesrv", loaded.name_servers, "--pid", &loaded.pid.to_string()]);
+        command.args(["--namesrv", loaded.name_servers, "--pid", &loaded.pids[0].to_string()]);
         command.env("HOME", home).env_remove("NAMESRV_ADDR").current_dir(home);
         measurement.command = format!("java {} {SOURCE} {words} --namesrv NAMESRV --pid BROKER", JVM_FLAGS.join(" "));
         let mut process =
@@ -77,10 +77,14 @@ impl JavaClient {
     }
 }
 
+/// The last line of a program's output that is a report; empty if there is none.
+pub(super) fn report_line(output: &str) -> &str {
+    output.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default()
+}
+
 fn parse(output: &str) -> Result<JavaReport, CompareError> {
-    let line = output.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default();
     let malformed = |source| CompareError::Malformed { path: SOURCE.into(), expected: "able to report", source };
-    let report: JavaReport = serde_json::from_str(line).map_err(malformed)?;
+    let report: JavaReport = serde_json::from_str(report_line(output)).map_err(malformed)?;
     if report.messages == 0 {
         let name = format!("the Java client ({})", report.first_failure);
         return Err(CompareError::NoFigure { name, what: "message" });

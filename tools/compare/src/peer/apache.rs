@@ -25,7 +25,7 @@ const MODULE_FLAGS: &[&str] = &[
     "-Dio.netty.tryReflectionSetAccessible=true",
 ];
 /// As the shipped `runbroker.sh`, but for the size of the heap.
-const COLLECTOR_FLAGS: &[&str] = &[
+pub(super) const COLLECTOR_FLAGS: &[&str] = &[
     "-server",
     "-XX:+UseG1GC",
     "-XX:G1HeapRegionSize=16m",
@@ -36,7 +36,7 @@ const COLLECTOR_FLAGS: &[&str] = &[
     "-XX:MaxDirectMemorySize=8g",
     "-XX:-UseLargePages",
 ];
-const NAME_SERVER_FLAGS: &[&str] = &["-server", "-Xms512m", "-Xmx512m", "-XX:+UseG1GC"];
+pub(super) const NAME_SERVER_FLAGS: &[&str] = &["-server", "-Xms512m", "-Xmx512m", "-XX:+UseG1GC"];
 /// The broker's fast port and its slaves' port.
 const BROKER_PORTS: &[i32] = &[0, -2, 1];
 
@@ -107,7 +107,13 @@ fn heap(settings: &Settings, stage: Stage) -> Vec<String> {
     vec![format!("-Xms{gib}g"), format!("-Xmx{gib}g"), "-XX:+AlwaysPreTouch".to_owned()]
 }
 
-fn java_arguments(flags: &[&str], jars: &ApacheJars, home: &Path, class: &str, file: &Path) -> Vec<OsString> {
+pub(super) fn java_arguments(
+    flags: &[&str],
+    jars: &ApacheJars,
+    home: &Path,
+    class: &str,
+    file: &Path,
+) -> Vec<OsString> {
     let words = flags.iter().chain(MODULE_FLAGS).map(OsString::from);
     let mut arguments: Vec<OsString> = words.collect();
     arguments.push(format!("-Duser.home={}", home.display()).into());
@@ -132,7 +138,7 @@ fn configuration(settings: &Settings, stage: Stage, store: &Path, port: u16, nam
     text
 }
 
-fn write(home: &Path, name: &str, content: &str) -> Result<PathBuf, CompareError> {
+pub(super) fn write(home: &Path, name: &str, content: &str) -> Result<PathBuf, CompareError> {
     let path = home.join(name);
     fs::write(&path, content).map_err(CompareError::file("write", &path))?;
     Ok(path)

@@ -26,6 +26,7 @@ pub struct Broker {
     cluster: Cluster,
     // Before the name server: what is dropped first must not log that it lost the other.
     process: ChildProcess,
+    pids: [u32; 1],
     _name_server: ChildProcess,
     interrupt: Interrupt,
     ready_after: Duration,
@@ -39,7 +40,8 @@ impl Broker {
         let mut name_server = cluster.name_server.start(interrupt)?;
         wait_until_listening(&mut name_server, &cluster.name_server_address, interrupt)?;
         let (process, ready_after) = start(&cluster, interrupt)?;
-        Ok(Self { cluster, process, _name_server: name_server, interrupt: interrupt.clone(), ready_after })
+        let pids = [process.pid()];
+        Ok(Self { cluster, process, pids, _name_server: name_server, interrupt: interrupt.clone(), ready_after })
     }
 
     /// From the start of the process to the first acknowledged send.
@@ -69,7 +71,13 @@ impl Broker {
     /// The broker's process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.pid()
+        self.pids[0]
+    }
+
+    /// All processes whose work is the broker's: one.
+    #[must_use]
+    pub fn pids(&self) -> &[u32] {
+        &self.pids
     }
 
     /// The folder of its messages.
@@ -103,7 +111,7 @@ impl Broker {
     /// It does not get ready.
     pub fn start_again(&mut self) -> Result<(), CompareError> {
         let (process, ready_after) = start(&self.cluster, &self.interrupt)?;
-        (self.process, self.ready_after) = (process, ready_after);
+        (self.pids, self.process, self.ready_after) = ([process.pid()], process, ready_after);
         Ok(())
     }
 
@@ -131,7 +139,7 @@ fn start(cluster: &Cluster, interrupt: &Interrupt) -> Result<(ChildProcess, Dura
     Ok((process, began.elapsed()))
 }
 
-fn wait_until_listening(
+pub(super) fn wait_until_listening(
     name_server: &mut ChildProcess,
     address: &str,
     interrupt: &Interrupt,

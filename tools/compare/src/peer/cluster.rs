@@ -82,21 +82,25 @@ impl Cluster {
     /// What the report says about it. Folders of this machine are named by what they are for.
     #[must_use]
     pub fn setup(&self, work: &Path, repository: &Path) -> Setup {
-        let without_folders = |text: &str| {
-            let text = text.replace(&*work.to_string_lossy(), "WORK");
-            let text = text.replace(&*repository.to_string_lossy(), ".");
-            match &self.rings {
-                Some(rings) => text.replace(&*rings.path().to_string_lossy(), "RINGS"),
-                None => text,
-            }
-        };
+        let rings = self.rings.as_ref().map(TempDir::path);
+        let shown = |text: &str| without_folders(text, work, repository, rings);
         Setup {
             side: self.side,
-            stage: self.stage.name().to_owned(),
-            command: without_folders(&self.broker.command_line()),
-            configuration: without_folders(&self.configuration),
+            stage: if self.side == Side::Alone { BESIDE_REPLICAS } else { self.stage.name() }.to_owned(),
+            command: shown(&self.broker.command_line()),
+            configuration: shown(&self.configuration),
         }
     }
+}
+
+/// What a broker without replicas is there for.
+const BESIDE_REPLICAS: &str = "beside three replicas";
+
+/// A text in which folders of this machine are named by what they are for.
+pub(super) fn without_folders(text: &str, work: &Path, repository: &Path, rings: Option<&Path>) -> String {
+    let text = text.replace(&*work.to_string_lossy(), "WORK");
+    let text = text.replace(&*repository.to_string_lossy(), ".");
+    rings.map_or_else(|| text.clone(), |rings| text.replace(&*rings.to_string_lossy(), "RINGS"))
 }
 
 #[cfg(test)]

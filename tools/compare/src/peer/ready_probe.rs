@@ -14,7 +14,7 @@ use crate::peer::cluster::Cluster;
 /// Between two attempts. It bounds how exactly a start is timed.
 const LOOK: Duration = Duration::from_millis(2);
 /// One attempt at most: a broker that takes connections before it answers must not hold up the next attempt for long.
-const ATTEMPT: Duration = Duration::from_millis(500);
+pub(super) const ATTEMPT: Duration = Duration::from_millis(500);
 /// Created by the first send.
 const TOPIC: &str = "ready-probe";
 
@@ -46,7 +46,7 @@ pub(crate) fn wait_until_ready(
 }
 
 /// A client of its own each time: nothing that one attempt learned delays the next.
-async fn send(name_servers: &str) -> Result<(), ClientError> {
+pub(super) async fn send(name_servers: &str) -> Result<(), ClientError> {
     let options = ClientOptions { connect_timeout: ATTEMPT, request_timeout: ATTEMPT, ..ClientOptions::default() };
     let client = Client::new(name_servers, options).await?;
     let producer = Producer::with_options(&client, TOPIC, ProducerOptions { retries: 0, ..ProducerOptions::default() });

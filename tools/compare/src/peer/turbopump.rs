@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use tempfile::TempDir;
+
 use crate::case::Stage;
 use crate::error::CompareError;
 use crate::peer::cluster::{Cluster, Launch};
@@ -24,25 +26,25 @@ const DRAIN_CACHE_BYTES: u64 = 2 << 30;
 /// Shared memory of the host, where the rings belong.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// A cluster for the cases of `stage`, with its folders made and its configuration written.
+/// A cluster for the cases of `stage`, of ours or of ours without replicas, with its folders made and its configuration written.
 /// # Errors
 /// A folder or file cannot be written, or no port is free.
 pub fn cluster(
     programs: &Programs,
     settings: &Settings,
+    side: Side,
     stage: Stage,
     work: &Path,
     first_port: u16,
 ) -> Result<Cluster, CompareError> {
-    let home = work.join(Side::Turbopump.folder());
+    let home = work.join(side.folder());
     fs::create_dir_all(&home).map_err(CompareError::file("create", &home))?;
     let shards = if stage == Stage::Idle { IDLE_SHARDS } else { settings.shards };
     let distances: Vec<i32> =
         (0..i32::from(shards)).flat_map(|shard| SIDE_PORTS.map(|side| shard * SHARD_PORT_STEP + side)).collect();
     let name_server_port = ports::free_port_with(first_port, &[0])?;
     let port = ports::free_port_with(name_server_port + 3, &distances)?;
-    let rings = tempfile::Builder::new().prefix("turbopump-compare-").tempdir_in(SHARED_MEMORY);
-    let rings = rings.map_err(CompareError::file("create a folder in", SHARED_MEMORY))?;
+    let rings = rings()?;
     let store = home.join("store");
     let name_server_address = format!("127.0.0.1:{name_server_port}");
     let configuration = configuration(settings, stage, port, &name_server_address, rings.path());
@@ -54,7 +56,7 @@ pub fn cluster(
     }
     arguments.extend(["--store".into(), (&store).into(), "-c".into(), file.into()]);
     Ok(Cluster {
-        side: Side::Turbopump,
+        side,
         stage,
         name_server: Launch {
             name: "mqnamesrv",
@@ -69,6 +71,12 @@ pub fn cluster(
         store,
         rings: Some(rings),
     })
+}
+
+/// A folder in shared memory, gone with its guard.
+pub(super) fn rings() -> Result<TempDir, CompareError> {
+    let rings = tempfile::Builder::new().prefix("turbopump-compare-").tempdir_in(SHARED_MEMORY);
+    rings.map_err(CompareError::file("create a folder in", SHARED_MEMORY))
 }
 
 fn configuration(settings: &Settings, stage: Stage, port: u16, name_server: &str, rings: &Path) -> String {

@@ -25,6 +25,17 @@ const OTHER_FIGURES: &[Figure] = &[
     Figure::IdleCpuPercent,
     Figure::ResidentBytes,
     Figure::AnonymousBytes,
+    Figure::LeaderCpuUs,
+    Figure::FollowersCpuUs,
+    Figure::FollowersNetworkBytes,
+    Figure::LoopbackBytes,
+    Figure::ServesAgainMs,
+    Figure::OutageMs,
+    Figure::FailedSends,
+    Figure::ReplicationBytesPerSecond,
+    Figure::DiskWriteBytesPerSecond,
+    Figure::DiskCopyBytesPerSecond,
+    Figure::LoopbackBytesPerSecond,
 ];
 
 /// Two tables: what happens under load, and the rest.
@@ -50,7 +61,7 @@ pub(super) fn section(record: &Record) -> String {
 fn load_rows(record: &Record) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for case in measured(record).filter(|case| is_load(case)) {
-        for side in [Side::Apache, Side::Turbopump, Side::Ceiling] {
+        for side in Side::ALL {
             if record.rounds(case.id, side).next().is_none() {
                 continue;
             }
@@ -87,7 +98,7 @@ fn other_rows(record: &Record) -> Vec<Vec<String>> {
 }
 
 fn is_load(case: &Case) -> bool {
-    !matches!(case.action, Action::StartEmpty | Action::StartAfterKill | Action::Idle)
+    !matches!(case.action, Action::StartEmpty | Action::StartAfterKill | Action::Idle | Action::Failover)
 }
 
 /// Ours over theirs, of the medians.

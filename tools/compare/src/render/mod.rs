@@ -6,7 +6,6 @@ mod setting_lists;
 mod target_table;
 
 use crate::case::Case;
-use crate::case_table::CASES;
 use crate::figure::Figure;
 use crate::record::Record;
 use crate::side::Side;
@@ -29,7 +28,7 @@ pub fn markdown(record: &Record, raw: &str) -> String {
 
 /// The cases of which something was measured, in the table's order.
 fn measured(record: &Record) -> impl Iterator<Item = &'static Case> {
-    CASES.iter().filter(|case| record.measurements.iter().any(|measurement| measurement.case == case.id))
+    record.scope.cases().iter().filter(|case| record.measurements.iter().any(|measurement| measurement.case == case.id))
 }
 
 /// Median with range of one figure of one side; a dash where there is none.

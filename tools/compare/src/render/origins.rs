@@ -15,10 +15,11 @@ const NOISY_FIGURES: [Figure; 2] = [Figure::MessagesPerSecond, Figure::BrokerCpu
 pub(super) fn head(record: &Record) -> String {
     let machine = &record.machine;
     let processors = machine.processors;
-    let mut text = String::from("# Turbopump and Apache RocketMQ\n\n");
-    text.push_str(
-        "Made by `make compare`; every figure is in the raw data beside this file. [README.md](README.md) says how to \
+    let mut text = format!(
+        "# {}\n\nMade by `make {}`; every figure is in the raw data beside this file. [README.md](README.md) says how to \
          read it, what is fair about it and what is not.\n\n",
+        record.scope.title(),
+        record.scope.make_target()
     );
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
@@ -66,7 +67,7 @@ pub(super) fn remarks(record: &Record) -> String {
 fn noisy(record: &Record) -> Vec<String> {
     let mut lines = Vec::new();
     for case in measured(record) {
-        for side in [Side::Apache, Side::Turbopump, Side::Ceiling] {
+        for side in Side::ALL {
             for figure in NOISY_FIGURES {
                 let Some(spread) = record.spread(case.id, side, figure) else { continue };
                 if spread.width() > WIDTH_MAX {

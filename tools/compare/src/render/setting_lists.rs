@@ -3,11 +3,17 @@
 use crate::number;
 use crate::record::Record;
 use crate::render::{measured, table};
+use crate::scope::Scope;
 use crate::side::Side;
 
 /// Settings, commands and configurations.
 pub(super) fn section(record: &Record, raw: &str) -> String {
-    [windows(record), placement(record), repeat(record, raw), commands(record), setups(record)].join("\n")
+    let said = match record.scope {
+        Scope::Broker => [windows(record), placement(record)],
+        Scope::Replicas => [replica_windows(record), replica_placement(record)],
+    };
+    let [windows, placement] = said;
+    [windows, placement, repeat(record, raw), commands(record), setups(record)].join("\n")
 }
 
 fn windows(record: &Record) -> String {
@@ -43,12 +49,7 @@ fn windows(record: &Record) -> String {
 
 fn placement(record: &Record) -> String {
     let settings = &record.settings;
-    let cpus: Vec<String> = settings.load_cpus.iter().map(usize::to_string).collect();
-    let load = if cpus.is_empty() {
-        "placed by the kernel".to_owned()
-    } else {
-        format!("pinned to processor {}", cpus.join(", "))
-    };
+    let load = load_placement(record);
     format!(
         "Placement: both brokers may use every processor of the machine. Apache is placed by the kernel. Turbopump pins its \
          {} shard(s) to processor {}, as it does by itself. The load is {load}, for both alike; the Java client is not \
@@ -57,11 +58,71 @@ fn placement(record: &Record) -> String {
     )
 }
 
+fn load_placement(record: &Record) -> String {
+    let cpus: Vec<String> = record.settings.load_cpus.iter().map(usize::to_string).collect();
+    if cpus.is_empty() { "placed by the kernel".to_owned() } else { format!("pinned to processor {}", cpus.join(", ")) }
+}
+
+fn replica_windows(record: &Record) -> String {
+    let settings = &record.settings;
+    let kills: Vec<String> = settings.kill_after_s.iter().map(u32::to_string).collect();
+    format!(
+        "## Settings\n\n\
+         - three replicas a side, each a process of its own, all on this machine and this disk, with one name server; \
+         both sides acknowledge when a majority has the message in memory that outlives the process (`ASYNC_FLUSH`)\n\
+         - rounds: {}; in each, the sides take turns, and change places from round to round; \"not replicated\" is one \
+         broker of ours with the same settings, in the same round\n\
+         - every window is {} s after {} s of the same load; bodies are incompressible and without keys; topics have 8 queues\n\
+         - before a group's first window it gets {} s of load: a cold JVM needs more than 12 s, and memory is touched for the \
+         first time\n\
+         - CPU is user and system time of the three brokers within the window, divided by its messages; leader's and \
+         followers' parts are those of the processes\n\
+         - followers' network: payload bytes of all TCP connections that the two followers have open, received and sent, as \
+         the kernel counts them for each socket (`tcp_info`), divided by the messages of a further run of {} s that counts \
+         its messages; loopback: bytes of all packets on `lo` in that run, which holds the load's own and all headers\n\
+         - kill -9 of the leader: {} s (round by round) after a stock Java client at default settings had asked for the route, \
+         which it does every 30 s; it goes on for {} s. \"Accepts sends again\" is seen by a client that asks for the route \
+         each time\n\
+         - empty replica: one replica is killed and its disk emptied, the other two are given {} GiB of bodies, and it is started \
+         again while sends go on; it is there when the leader says that it keeps up. The rate is that of the log's bytes from the start \
+         of its process\n\
+         - the disk's own rates are those of direct accesses of 1 MiB, four at once, to files of {} GiB on the same disk, right \
+         before; replication on one machine reads the log from the disk it writes it to, as copying a file does\n\
+         - Apache's key index is off, because Turbopump has none yet\n\
+         - stores above {} GiB in sum are replaced by empty ones between two cases\n",
+        settings.rounds,
+        settings.window_s,
+        settings.warmup_s,
+        settings.warm_group_s,
+        crate::group_session::COUNTED_S,
+        kills.join(", "),
+        settings.after_kill_s,
+        settings.long_log_gib,
+        settings.disk_probe_gib,
+        settings.store_gib,
+    )
+}
+
+fn replica_placement(record: &Record) -> String {
+    let settings = &record.settings;
+    let cpus: Vec<String> =
+        settings.turbopump_group_cpus.iter().enumerate().map(|(number, cpus)| format!("n{number} on {cpus}")).collect();
+    format!(
+        "Placement: all brokers of both sides may use every processor of the machine, and no more. Apache's are placed by the \
+         kernel. Turbopump's shards, one a broker, are pinned ({}), its other threads are placed by the kernel; the broker without \
+         replicas has its shard on {}. n0 leads when all have been there for a while. The load is {}, for all alike.\n",
+        cpus.join(", "),
+        settings.turbopump_cpus,
+        load_placement(record)
+    )
+}
+
 fn repeat(record: &Record, raw: &str) -> String {
     format!(
-        "## Again\n\n```sh\nmake compare                                   # builds, measures, writes this file\n\
+        "## Again\n\n```sh\nmake {:<41} # builds, measures, writes this file\n\
          target/release/{}\n\
          target/release/mqcompare render docs/benchmarks/{raw}   # this file again from its raw data\n```\n",
+        record.scope.make_target(),
         record.command
     )
 }

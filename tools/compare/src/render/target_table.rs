@@ -56,6 +56,8 @@ impl<'a> Judged<'a> {
         let theirs = match target.goal {
             Goal::BelowPeers(other) => format!("{}: {theirs}", other.name()),
             Goal::ShareOfCeiling(_) => format!("ceiling: {theirs}"),
+            Goal::TimesAlone(_) => format!("not replicated: {theirs}"),
+            Goal::ShareOfOwn(other, _) => format!("{}: {theirs}", other.name()),
             _ => theirs,
         };
         vec![
@@ -75,6 +77,8 @@ fn held_against(target: &Target) -> (Figure, Side) {
     match target.goal {
         Goal::BelowPeers(other) => (other, Side::Apache),
         Goal::ShareOfCeiling(_) => (target.figure, Side::Ceiling),
+        Goal::TimesAlone(_) => (target.figure, Side::Alone),
+        Goal::ShareOfOwn(other, _) => (other, Side::Turbopump),
         Goal::TimesPeer(_) | Goal::ShareOfPeer(_) | Goal::AtMost(_) | Goal::TimesCase(..) => {
             (target.figure, Side::Apache)
         }
