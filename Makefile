@@ -2,7 +2,8 @@
 
 CARGO ?= cargo
 RELEASE := target/release
-# Options for `make run`, as --shards 4 or --store /data/turbopump, and for `make compare`, as --quick or --rounds 5.
+# Options for `make run`, as --shards 4 or --store /data/turbopump; for `make compare`, as --quick or --rounds 5; for `make cluster`, as
+# --nodes 5 or --flush sync; for `make chaos`, as --groups 3 or --faults kill-leader,cut-leader.
 ARGS ?=
 # Benches of `make counted`, `counted-update` and `counted-profile`; all without.
 BENCH ?=
@@ -14,10 +15,14 @@ SEEDS ?= 12000
 CLUSTER_SEEDS ?= 1000
 # Of groups of bare Raft replicas.
 RAFT_SEEDS ?= 2000
-# Seconds of fresh simulation seeds in `make sim`.
+# Seconds of fresh simulation seeds in `make sim`, and of faults in `make chaos`.
 SECONDS ?= 600
+# Repeats a simulation or the faults of `make chaos`; empty: a fresh one.
+SEED ?=
+# File that `make chaos` also writes its table into.
+OUT ?=
 
-.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-replicas interop-clients compare compare-replicated crash tools-for-tests clean
+.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-clients cluster chaos compare compare-replicated crash tools-for-tests clean
 
 ## run: build the release binaries and start name server and broker in one process
 run: build
@@ -65,19 +70,24 @@ sim-quick:
 sim:
 	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
 
-## interop: stock clients, kill -9, bad input and start-up errors, with real processes
+## interop: stock clients, kill -9, bad input, start-up errors and the faults of replicated brokers, with real processes
 interop: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
 	$(CARGO) test --locked -p interop -- --test-threads=1
 
-## interop-replicas: groups of three real brokers under stock clients, with kill -9, hung and restarted nodes; on trial, not part of `make test`
-interop-replicas: interop-clients
-	$(CARGO) build --locked -p broker -p namesrv -p admin
-	$(CARGO) test --locked -p interop --test replicas --test rolling_restart --test replica_status -- --test-threads=1
-
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:
 	$(CARGO) run --locked -q -p interop --bin interop-clients
+
+## cluster: three nodes and two name servers on this machine, with their state; in network namespaces when root; Ctrl-C ends it
+cluster: build
+	$(CARGO) build --release --locked -p cluster
+	@$(RELEASE)/mqcluster $(ARGS)
+
+## chaos: faults of three nodes under stock clients for SECONDS seconds, from SEED, and a table of what clients saw, also into OUT
+chaos: tools-for-tests interop-clients build
+	$(CARGO) build --release --locked -p interop --bins
+	$(RELEASE)/interop-chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT)) $(ARGS)
 
 ## compare: Turbopump against Apache RocketMQ on this machine, into docs/benchmarks; nearly an hour, see its README
 compare:

@@ -18,6 +18,9 @@ use crate::shard::Shard;
 /// How often a full log is asked again.
 const RETRY: Duration = Duration::from_millis(1);
 
+/// How often a full disk is tried again: a file is made each time.
+const FULL_DISK_RETRY: Duration = Duration::from_millis(100);
+
 /// Writes under way. Meanwhile Raft takes no messages.
 pub(super) struct PendingWrites {
     save_state: Option<SavedState>,
@@ -60,7 +63,7 @@ impl<E: Env> Shard<E> {
     async fn write_pending(&self, replica: &Replica, pending: PendingWrites) -> Result<Vec<EntryInfo>, AdoptError> {
         let PendingWrites { save_state, truncate_after, entries, mut made } = pending;
         if let Some(saved) = save_state {
-            self.save_state(replica, |state| state.with(saved)).await.map_err(failed)?;
+            self.save_when_there_is_room(replica, &saved).await.map_err(failed)?;
         }
         if let Some(index) = truncate_after {
             let at = self.position_of(replica, index).await.map_err(failed)?;
@@ -85,6 +88,25 @@ impl<E: Env> Shard<E> {
             }
         }
         Ok(made)
+    }
+
+    /// Replaces the state file. Nothing that depends on it has left, so a full disk only makes this replica late: it waits for
+    /// room, as it does with entries that its log has no room for.
+    async fn save_when_there_is_room(&self, replica: &Replica, saved: &SavedState) -> Result<(), StorageError> {
+        let mut is_told = false;
+        loop {
+            match self.save_state(replica, |state| state.with(saved.clone())).await {
+                Err(error) if error.is_disk_full() => {
+                    let shard = &self.identity.broker_name;
+                    if !is_told {
+                        tracing::error!(%error, shard, "this replica takes no part in its group until there is room for its vote");
+                    }
+                    is_told = true;
+                    self.env.sleep(FULL_DISK_RETRY).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Replaces the state file; one change at a time.

@@ -7,6 +7,10 @@ use crate::clients::JavaClient;
 use crate::java;
 use crate::scratch::Scratch;
 
+const TRIES_MAX: usize = 3;
+/// What its stack trace has in it then.
+const GAVE_UP: &str = "RemotingTimeoutException";
+
 /// Runs subcommands against name servers.
 #[derive(Debug)]
 pub struct Mqadmin {
@@ -40,12 +44,24 @@ impl Mqadmin {
         Self { client, name_servers: name_servers.to_owned(), home }
     }
 
-    /// Runs `mqadmin <subcommand> -n <name servers> <arguments>`.
+    /// Runs `mqadmin <subcommand> -n <name servers> <arguments>`; again where the tool gave up waiting for an answer, which on
+    /// a busy machine it does after little more than a second.
     ///
     /// # Panics
     /// When it cannot be started.
     #[must_use]
     pub fn run(&self, subcommand: &str, arguments: &[&str]) -> Printed {
+        let mut printed = self.run_once(subcommand, arguments);
+        for _ in 1..TRIES_MAX {
+            if !printed.err.contains(GAVE_UP) {
+                break;
+            }
+            printed = self.run_once(subcommand, arguments);
+        }
+        printed
+    }
+
+    fn run_once(&self, subcommand: &str, arguments: &[&str]) -> Printed {
         let mut command = java::java(self.client, &self.home);
         command.env("ROCKETMQ_HOME", &self.home).arg("org.apache.rocketmq.tools.command.MQAdminStartup");
         command.args([subcommand, "-n", &self.name_servers]).args(arguments);

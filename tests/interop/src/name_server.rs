@@ -45,6 +45,12 @@ impl NameServer {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// On every address of this machine.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// SIGKILL.
     pub fn kill_nine(&mut self) {
         self.process.kill_nine();

@@ -44,6 +44,12 @@ impl Process {
         Self { name: name.to_owned(), child, log: log.to_owned(), log_start }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What this process has written so far.
     #[must_use]
     pub fn output(&self) -> String {

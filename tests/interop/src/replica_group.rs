@@ -1,12 +1,17 @@
 //! A replicated broker: its nodes, and one name server, as processes.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use cluster::namespaces::Namespaces;
+use cluster::run_folder::RunFolder;
+use cluster::run_folder::made::Made;
+use cluster::small_disk::SmallDisk;
 use protocol::topic_name::AUTO_CREATE_TOPIC;
 
 use crate::cluster_view::ClusterView;
+use crate::host::Host;
 use crate::name_server::NameServer;
 use crate::raw_client::RawClient;
 use crate::replica_node::ReplicaNode;
@@ -25,19 +30,33 @@ pub struct GroupSettings {
     name: String,
     shards: u16,
     properties: BTreeMap<String, String>,
+    has_hosts: bool,
+    disk_bytes: Option<u64>,
 }
 
 impl GroupSettings {
     /// Three nodes of one shard, which flush behind their answers.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), shards: 1, properties: BTreeMap::new() }
+        Self { name: name.to_owned(), shards: 1, properties: BTreeMap::new(), has_hosts: false, disk_bytes: None }
     }
 
     /// The same with this many shards a node: groups of their own.
     #[must_use]
     pub fn shards(self, shards: u16) -> Self {
         Self { shards, ..self }
+    }
+
+    /// The same with each node on a host of its own: a network namespace, whose link can be cut.
+    #[must_use]
+    pub fn on_hosts(self) -> Self {
+        Self { has_hosts: true, ..self }
+    }
+
+    /// The same with each node's store on a disk of this size, which can be filled.
+    #[must_use]
+    pub fn on_disks(self, bytes: u64) -> Self {
+        Self { disk_bytes: Some(bytes), ..self }
     }
 
     /// The same with a line in every node's configuration.
@@ -53,9 +72,55 @@ impl GroupSettings {
 pub struct ReplicaGroup {
     name: String,
     shards: u16,
-    name_server: NameServer,
+    /// Runs as long as the group does.
+    _name_server: NameServer,
     nodes: Vec<ReplicaNode>,
     properties: BTreeMap<String, String>,
+    name_servers: String,
+    disks: Vec<SmallDisk>,
+    /// Behind the nodes: what it has made is taken back when they are gone.
+    _machine: Machine,
+}
+
+/// What is made of the machine for the nodes.
+#[derive(Debug)]
+struct Machine {
+    run: RunFolder,
+    hosts: Option<Namespaces>,
+}
+
+impl Machine {
+    fn for_group(settings: &GroupSettings) -> Self {
+        let run = RunFolder::begin().unwrap_or_else(|error| panic!("{error}"));
+        let mut machine = Self { run, hosts: None };
+        if settings.has_hosts {
+            let names: Vec<String> = (0..NODES).map(|number| format!("n{number}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let hosts = Namespaces::make(&mut machine.run, &names);
+            machine.hosts = Some(hosts.unwrap_or_else(|error| panic!("{error}")));
+        }
+        machine
+    }
+
+    fn host(&self, number: u16) -> Host {
+        self.hosts.as_ref().map_or_else(Host::loopback, |hosts| Host::of(hosts, number.into()))
+    }
+
+    /// A name server that runs on the machine itself, as its hosts see it.
+    fn address_of(&self, name_server: &NameServer) -> String {
+        let ip = self.hosts.as_ref().map_or(Ipv4Addr::LOCALHOST, Namespaces::machine);
+        format!("{ip}:{}", name_server.port())
+    }
+
+    fn node(&mut self, number: u16, settings: &GroupSettings, scratch: &Scratch) -> (ReplicaNode, Option<SmallDisk>) {
+        let node = ReplicaNode::new(&settings.name, number, settings.shards, scratch).on(self.host(number));
+        let failed = |error: cluster::error::ClusterError| -> ! { panic!("{error}") };
+        // A run that is killed leaves no ring behind either.
+        self.run.note(Made::Folder(node.rings().to_owned())).unwrap_or_else(|error| failed(error));
+        let Some(bytes) = settings.disk_bytes else { return (node, None) };
+        let disk = SmallDisk::make(&mut self.run, node.home(), bytes).unwrap_or_else(|error| failed(error));
+        (node.storing_in(disk.path().join("store")), Some(disk))
+    }
 }
 
 impl ReplicaGroup {
@@ -65,22 +130,27 @@ impl ReplicaGroup {
     /// When that does not come, with the output of the nodes.
     #[must_use]
     pub fn start(settings: &GroupSettings, scratch: &Scratch) -> Self {
-        let GroupSettings { name, shards, properties } = settings.clone();
+        let GroupSettings { name, shards, properties, .. } = settings.clone();
+        let mut machine = Machine::for_group(settings);
         let name_server = NameServer::start(scratch);
-        let nodes: Vec<_> = (0..NODES).map(|number| ReplicaNode::new(&name, number, shards, scratch)).collect();
+        let name_servers = machine.address_of(&name_server);
+        let (nodes, disks): (Vec<_>, Vec<_>) = (0..NODES).map(|number| machine.node(number, settings, scratch)).unzip();
         let peers: Vec<String> = nodes.iter().map(ReplicaNode::peer).collect();
         let of_all = [
             ("brokerClusterName", "DefaultCluster".to_owned()),
             ("brokerName", name.clone()),
             ("dLegerGroup", name.clone()),
             ("dLegerPeers", peers.join(";")),
-            ("namesrvAddr", name_server.address()),
+            ("namesrvAddr", name_servers.clone()),
         ];
         let mut group = Self {
             name,
             shards,
-            name_server,
+            _name_server: name_server,
             nodes,
+            name_servers,
+            disks: disks.into_iter().flatten().collect(),
+            _machine: machine,
             properties: of_all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         };
         group.properties.extend(properties);
@@ -130,6 +200,21 @@ impl ReplicaGroup {
         &mut self.nodes[number]
     }
 
+    /// A node's own disk.
+    ///
+    /// # Panics
+    /// Unless the group was asked for with [`GroupSettings::on_disks`].
+    #[must_use]
+    pub fn disk(&self, number: usize) -> &SmallDisk {
+        self.disks.get(number).expect("the nodes have disks of their own")
+    }
+
+    /// Shards of each node.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.shards
+    }
+
     /// Numbers of all nodes but one.
     #[must_use]
     pub fn others(&self, number: usize) -> Vec<usize> {
@@ -142,7 +227,7 @@ impl ReplicaGroup {
     /// When it is not there.
     #[must_use]
     pub fn view(&self) -> ClusterView {
-        ClusterView::of(self.name_server.address().parse().expect("an address of this machine"))
+        ClusterView::of(self.name_servers.parse().expect("an address of this machine"))
     }
 
     /// What to point clients at: the leaders of this moment.
@@ -156,7 +241,7 @@ impl ReplicaGroup {
             let leader = view.leader(&broker).unwrap_or_else(|| panic!("{broker} has no leader"));
             (broker, leader.to_string())
         };
-        Target { name_servers: self.name_server.address(), brokers: self.brokers().into_iter().map(leader).collect() }
+        Target { name_servers: self.name_servers.clone(), brokers: self.brokers().into_iter().map(leader).collect() }
     }
 
     /// Number of the node that leads a shard.

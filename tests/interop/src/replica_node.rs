@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::binaries;
+use crate::host::Host;
 use crate::port_block::PortBlock;
 use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::unread::unread_bytes;
 
 /// Ports of shard i are those of shard 0 plus i times this.
 const SHARD_PORT_STEP: u16 = 10;
@@ -34,8 +35,10 @@ const RING_BYTES: u32 = 16 << 20;
 pub struct ReplicaNode {
     /// Its number `i` in `dLegerSelfId=n<i>`.
     number: u16,
+    host: Host,
     ports: PortBlock,
     home: PathBuf,
+    store: PathBuf,
     rings: TempDir,
     shards: u16,
     process: Option<Process>,
@@ -51,7 +54,38 @@ impl ReplicaNode {
         let rings = tempfile::Builder::new().prefix("turbopump-interop-").tempdir_in("/dev/shm");
         let rings = rings.unwrap_or_else(|error| panic!("no folder in /dev/shm for the rings: {error}"));
         let home = scratch.folder(&format!("{name}-n{number}"));
-        Self { number, ports: PortBlock::take(), home, rings, shards, process: None }
+        let store = home.join("store");
+        Self { number, host: Host::loopback(), ports: PortBlock::take(), home, store, rings, shards, process: None }
+    }
+
+    /// The same on another host.
+    #[must_use]
+    pub fn on(self, host: Host) -> Self {
+        Self { host, ..self }
+    }
+
+    /// The same with its store on a disk that is mounted in [`Self::home`] or anywhere else.
+    #[must_use]
+    pub fn storing_in(self, store: PathBuf) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Its host.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Folder of everything that it writes.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Folder of its rings.
+    #[must_use]
+    pub fn rings(&self) -> &Path {
+        self.rings.path()
     }
 
     /// Writes its configuration: what tells it from the others of its group, and `further`.
@@ -60,7 +94,7 @@ impl ReplicaNode {
     /// When the file cannot be written.
     pub fn configure(&self, further: &BTreeMap<String, String>) {
         let own = [
-            ("brokerIP1", "127.0.0.1".to_owned()),
+            ("brokerIP1", self.host.ip().to_string()),
             ("listenPort", self.ports.port(CLIENT_PORT).to_string()),
             ("enableDLegerCommitLog", "true".to_owned()),
             ("dLegerSelfId", format!("n{}", self.number)),
@@ -86,19 +120,19 @@ impl ReplicaNode {
     /// Where shard `shard` serves clients.
     #[must_use]
     pub fn address(&self, shard: u16) -> SocketAddr {
-        loopback(self.ports.port(CLIENT_PORT + shard * SHARD_PORT_STEP))
+        self.host.at(self.ports.port(CLIENT_PORT + shard * SHARD_PORT_STEP))
     }
 
     /// Where shard `shard` listens for the other replicas.
     #[must_use]
     pub fn replica_address(&self, shard: u16) -> SocketAddr {
-        loopback(self.ports.port(REPLICA_PORT + shard * SHARD_PORT_STEP))
+        self.host.at(self.ports.port(REPLICA_PORT + shard * SHARD_PORT_STEP))
     }
 
     /// Where its metrics are shown.
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
-        loopback(self.ports.port(ENDPOINT_PORT))
+        self.host.at(self.ports.port(ENDPOINT_PORT))
     }
 
     /// `brokerId` while it does not lead.
@@ -110,7 +144,7 @@ impl ReplicaNode {
     /// Folder of a shard's log segments.
     #[must_use]
     pub fn log_folder(&self, shard: u16) -> PathBuf {
-        self.home.join("store").join(format!("shard-{shard}")).join("commitlog")
+        self.store.join(format!("shard-{shard}")).join("commitlog")
     }
 
     /// Starts a process. Does not wait for it.
@@ -119,8 +153,8 @@ impl ReplicaNode {
     /// When the last one still runs.
     pub fn start(&mut self) {
         assert!(!self.is_running(), "two processes would share a store");
-        let mut command = Command::new(binaries::path_of("mqbroker"));
-        command.arg("--shards").arg(self.shards.to_string()).arg("--store").arg(self.home.join("store"));
+        let mut command = self.host.command(&binaries::path_of("mqbroker"));
+        command.arg("--shards").arg(self.shards.to_string()).arg("--store").arg(&self.store);
         command.arg("-c").arg(self.configuration()).current_dir(&self.home);
         command.env("HOME", &self.home).env_remove("NAMESRV_ADDR").env_remove("RUST_LOG");
         self.process = Some(Process::start(&format!("n{}", self.number), &mut command, &self.output_path()));
@@ -137,6 +171,11 @@ impl ReplicaNode {
     /// Whether a process runs, be it stopped.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| process.ended().is_none())
+    }
+
+    /// What others have sent to it that it has not read yet.
+    pub fn unread_bytes(&mut self) -> u64 {
+        unread_bytes(self.process_mut().pid())
     }
 
     /// SIGKILL, and its end.
@@ -182,8 +221,8 @@ impl ReplicaNode {
     /// When its process runs, or the store cannot be removed.
     pub fn lose_disk(&mut self) {
         assert!(!self.is_running(), "a disk that is in use is not replaced");
-        let store = self.home.join("store");
-        fs::remove_dir_all(&store).unwrap_or_else(|error| panic!("cannot remove {}: {error}", store.display()));
+        let removed = fs::remove_dir_all(&self.store);
+        removed.unwrap_or_else(|error| panic!("cannot remove {}: {error}", self.store.display()));
     }
 
     /// What all its processes have written so far.
@@ -203,8 +242,4 @@ impl ReplicaNode {
     fn output_path(&self) -> PathBuf {
         Path::new(&self.home).join("mqbroker.out")
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }

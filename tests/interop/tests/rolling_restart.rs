@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use interop::clients::JavaClient;
-use interop::java;
 use interop::log_copies::expect_identical;
 use interop::raw_client::{RawClient, Received};
 use interop::replica_group::{GroupSettings, ReplicaGroup};
@@ -15,46 +13,47 @@ use interop::run_lock::RunLock;
 use interop::scratch::Scratch;
 use interop::send_ledger::SendLedger;
 use interop::until::until;
+use interop::working_clients::WorkingClients;
 use protocol::body::{LockBatchRequest, LockBatchResponse, MessageQueue};
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::header::FLAG_ONEWAY;
 use protocol::record::decode_record;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const RUN_LIMIT: Duration = Duration::from_secs(300);
+/// Acknowledgements before and after the restarts.
+const ACKNOWLEDGED_MIN: usize = 200;
 /// How long a client keeps to its old route in these tests.
 const OLD_ROUTE: Duration = Duration::from_secs(5);
+/// Requests that a leader leaves unanswered when it dies, and the least that one takes on the wire.
+const UNDER_WAY: usize = 20;
+const MESSAGE_BYTES_MIN: usize = 300;
 /// A node without such clients has ended by then.
 const SOON: Duration = Duration::from_secs(10);
 /// A lead comes back after ten seconds; with time for a slow machine.
 const BACK_WITHIN: Duration = Duration::from_secs(40);
 
-/// As the clients come: they ask for routes every 30 s.
+/// As the clients come: they ask for routes every 30 s. Each node hands its lead over before it ends, and stays for clients that
+/// have not heard of it.
 #[test]
 fn a_stock_producer_with_default_settings_sees_no_failed_send() {
     let _turn = RunLock::take();
     let scratch = Scratch::new("rolling-restart");
     let mut group = ReplicaGroup::start(&GroupSettings::new("rolling"), &scratch);
-    let acks = scratch.path().join("acks.txt");
-    let options = [("ack-file", acks.to_str().expect("made from text")), ("run-s", "300")];
-    let target = group.target();
-    let mut producer = java::start(JavaClient::V5, "crash-producer", &target, "roll", &options, RUN_LIMIT, &scratch);
-    until("the first acknowledgement", LIMIT, || match acks.metadata() {
-        Ok(file) if file.len() > 0 => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
+    let mut clients = WorkingClients::start(&group.target(), "roll", &[], &scratch);
+    clients.expect_acknowledged(ACKNOWLEDGED_MIN);
     let leader = group.leader(0);
+    // The leader first: another one leads then, and is restarted too.
     for number in [vec![leader], group.others(leader)].concat() {
-        producer.expect_running();
+        let stopped = Instant::now();
         group.node(number).terminate();
+        println!("n{number} ended after {:?}", stopped.elapsed());
         group.node(number).start();
         group.wait_until_complete();
     }
-    producer.ask_to_stop();
-    let facts = producer.expect_pass();
-    assert!(facts.ends_with("failed 0"), "{facts}\n{}", group.outputs());
-    java::start(JavaClient::V5, "crash-consumer-verify", &group.target(), "roll", &options, RUN_LIMIT, &scratch)
-        .expect_pass();
+    clients.expect_acknowledged(ACKNOWLEDGED_MIN);
+    let failed = clients.failed();
+    let facts = clients.finish(&scratch);
+    assert!(facts.ends_with(" failed 0"), "{facts} {failed:?}\n{}", group.outputs());
     expect_identical(&mut group, 0);
     group.expect_sound();
 }
@@ -217,11 +216,15 @@ fn a_request_that_was_handed_to_a_leader_that_dies_is_answered() {
     group.node(leader).pause();
     let mut client = RawClient::connect(address);
     let mut under_way = std::collections::BTreeMap::new();
-    for _ in 0..20 {
+    for _ in 0..UNDER_WAY {
         let (number, request) = ledger.next_request();
         under_way.insert(client.start(request), number);
     }
-    thread::sleep(Duration::from_millis(100));
+    let sent_bytes = (UNDER_WAY * MESSAGE_BYTES_MIN) as u64;
+    until("the leader to have the requests before it", LIMIT, || {
+        let unread = group.node(leader).unread_bytes();
+        if unread >= sent_bytes { Ok(()) } else { Err(format!("{unread} of at least {sent_bytes} bytes")) }
+    });
     group.node(leader).kill_nine();
     while !under_way.is_empty() {
         assert!(ledger.note_next(&mut client, &mut under_way), "every request is answered");

@@ -251,6 +251,9 @@ mod tests {
                 catch_ups: 1,
                 caught_up_bytes: 1 << 30,
                 refused: 3,
+                installations: 5,
+                mended: 6,
+                unmended: 7,
             },
         }
     }

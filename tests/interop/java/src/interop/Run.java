@@ -24,6 +24,7 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
  */
 public final class Run implements AutoCloseable {
     private static final long CLOSE_MS_MAX = 1000;
+    private static final int CREATE_TRIES_MAX = 3;
 
     public final Options options;
     public final String topic;
@@ -119,23 +120,37 @@ public final class Run implements AutoCloseable {
 
     /** Creates the scenario's topic with {@code queues} queues on every broker, and waits until the route shows all of them. */
     public void createTopic(int queues) throws Exception {
-        var brokers = admin().examineBrokerClusterInfo().getBrokerAddrTable();
-        Expect.equal("broker names in the cluster info", brokers(), brokers.size());
-        for (var broker : brokers.values()) {
-            admin().createAndUpdateTopicConfig(broker.getBrokerAddrs().get(0L), new TopicConfig(topic, queues, queues, 6));
+        for (int left = CREATE_TRIES_MAX - 1; ; left--) {
+            try {
+                tryToCreateTopic(queues);
+                break;
+            } catch (org.apache.rocketmq.remoting.exception.RemotingTimeoutException busy) {
+                // A new client on a busy machine: the whole of it is the same when done again.
+                if (left == 0) {
+                    throw busy;
+                }
+            }
         }
         Await.until("the route of " + topic + " with " + queues + " queues on each broker", 30,
             () -> routedQueues().equals(everyBroker(queues)), this::routedQueues);
     }
 
-    /** Write queues of the topic's route, a number per broker; empty while there is no route. */
+    private void tryToCreateTopic(int queues) throws Exception {
+        var brokers = admin().examineBrokerClusterInfo().getBrokerAddrTable();
+        Expect.equal("broker names in the cluster info", brokers(), brokers.size());
+        for (var broker : brokers.values()) {
+            admin().createAndUpdateTopicConfig(broker.getBrokerAddrs().get(0L), new TopicConfig(topic, queues, queues, 6));
+        }
+    }
+
+    /** Write queues of the topic's route, a number per broker; empty while there is no route, or no answer. */
     public List<Integer> routedQueues() throws Exception {
         List<Integer> queues = new ArrayList<>();
         try {
             for (var data : admin().examineTopicRouteInfo(topic).getQueueDatas()) {
                 queues.add(data.getWriteQueueNums());
             }
-        } catch (org.apache.rocketmq.client.exception.MQClientException noRoute) {
+        } catch (org.apache.rocketmq.client.exception.MQClientException | org.apache.rocketmq.remoting.exception.RemotingTimeoutException noRoute) {
             return List.of();
         }
         return queues;

@@ -16,7 +16,8 @@ import org.apache.rocketmq.client.producer.SendStatus;
 /**
  * Sends as fast as it can until a line comes on stdin or {@code --run-s} are over, through any number of broker crashes.
  * Each acknowledged message is a line {@code key queueId queueOffset brokerName milliseconds} of {@code --ack-file}, written before its
- * thread's next send. {@code --poll-ms}: how often routes are asked for.
+ * thread's next send. Each send that the application saw fail is a line {@code milliseconds tookMilliseconds cause} of
+ * a file beside it whose name ends in {@code .failed}. {@code --poll-ms}: how often routes are asked for. {@code --pause-ms}: between a thread's sends.
  */
 public final class CrashProducer {
     /** After a failed send, so that a broker that is down is not asked in a tight loop. */
@@ -24,13 +25,17 @@ public final class CrashProducer {
 
     private final Run run;
     private final BufferedWriter acknowledged;
+    private final BufferedWriter failures;
     private final AtomicLong ok = new AtomicLong();
     private final AtomicLong failed = new AtomicLong();
+    private final long pauseMs;
     private volatile boolean stopped;
 
     private CrashProducer(Run run) throws IOException {
         this.run = run;
+        this.pauseMs = run.options.number("pause-ms", 0);
         this.acknowledged = Files.newBufferedWriter(Path.of(run.options.text("ack-file")));
+        this.failures = Files.newBufferedWriter(Path.of(run.options.text("ack-file") + ".failed"));
     }
 
     public static String run(Run run) throws Exception {
@@ -56,6 +61,7 @@ public final class CrashProducer {
             thread.join();
         }
         acknowledged.close();
+        failures.close();
         Expect.that(ok.get() > 0, "some acknowledged messages", ok);
         return "acknowledged " + ok + " failed " + failed;
     }
@@ -63,26 +69,42 @@ public final class CrashProducer {
     private void send(DefaultMQProducer producer, int thread) {
         for (long sequence = 0; !stopped; sequence++) {
             Sequenced message = new Sequenced(thread, sequence);
+            long startMs = System.currentTimeMillis();
             try {
                 SendResult result = producer.send(message.message(run.topic));
                 if (result.getSendStatus() == SendStatus.SEND_OK) {
                     acknowledge(message, result);
                     ok.incrementAndGet();
                 } else {
-                    failed.incrementAndGet();
+                    fail(startMs, result.getSendStatus().name());
                 }
+                pause(pauseMs);
             } catch (IOException | InterruptedException broken) {
                 Failure.report(broken);
                 return;
             } catch (Exception brokerGone) {
-                failed.incrementAndGet();
                 try {
-                    Thread.sleep(PAUSE_AFTER_FAILURE_MS);
-                } catch (InterruptedException interrupted) {
+                    fail(startMs, brokerGone.toString());
+                    pause(PAUSE_AFTER_FAILURE_MS);
+                } catch (IOException | InterruptedException broken) {
+                    Failure.report(broken);
                     return;
                 }
             }
         }
+    }
+
+    private static void pause(long milliseconds) throws InterruptedException {
+        if (milliseconds > 0) {
+            Thread.sleep(milliseconds);
+        }
+    }
+
+    private synchronized void fail(long startMs, String cause) throws IOException {
+        failed.incrementAndGet();
+        long nowMs = System.currentTimeMillis();
+        failures.write(nowMs + " " + (nowMs - startMs) + " " + cause.lines().findFirst().orElse("") + "\n");
+        failures.flush();
     }
 
     private synchronized void acknowledge(Sequenced message, SendResult result) throws IOException {

@@ -1,5 +1,6 @@
 package interop.scenario;
 
+import interop.Await;
 import interop.Expect;
 import interop.Failure;
 import interop.Run;
@@ -24,6 +25,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
  */
 public final class CrashVerify {
     private static final int PULL_BATCH = 32;
+    private static final long ROUTE_WITHIN_SECONDS = 30;
     private static final int THREAD_SHIFT = 48;
 
     /** What lies at each offset of a queue, a message packed into a long. */
@@ -45,6 +47,8 @@ public final class CrashVerify {
     private String verify(Run run) throws Exception {
         DefaultMQPullConsumer consumer = run.pullConsumer(run.group + "-verify");
         consumer.start();
+        // On a busy machine a new client may give up on the name server before its first answer.
+        Await.until("the route of " + run.topic, ROUTE_WITHIN_SECONDS, () -> !run.routedQueues().isEmpty(), run::routedQueues);
         Set<MessageQueue> queues = consumer.fetchSubscribeMessageQueues(run.topic);
         Expect.equal("queues", 4 * run.brokers(), queues.size());
         for (MessageQueue queue : queues) {
