@@ -76,6 +76,8 @@ mod tests {
             "getSyncStateSet -a h:9878 -b B -i 1",
             "getSyncStateSet --controllerAddress h:9878 --clusterName C",
             "replicationStatus -c C -b B -m -i 1 -n h:9876",
+            "promoteSlave -b h:1 -f",
+            "promoteSlave --brokerAddr h:1 --force",
             "sendMessage -b B -c Tag -i 0 -k key -m false -n h:9876 -p body -t T",
             "sendMessage --broker B --tags Tag --qid 0 --key key --msgTraceEnable true --body body --topic T",
             "consumeMessage -b B -c 10 -e 1700000000000 -g G -i 0 -n h:9876 -o 0 -t T",

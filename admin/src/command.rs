@@ -4,6 +4,7 @@ mod cluster_list;
 mod consume_message;
 mod delete_topic;
 mod ha_status;
+mod promote_slave;
 mod query_msg_by_id;
 mod replication_status;
 mod send_message;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     ClusterList(cluster_list::ClusterList),
     HaStatus(ha_status::HaStatus),
     ReplicationStatus(replication_status::ReplicationStatus),
+    PromoteSlave(promote_slave::PromoteSlave),
     SendMessage(send_message::SendMessage),
     ConsumeMessage(consume_message::ConsumeMessage),
     QueryMsgById(query_msg_by_id::QueryMsgById),
@@ -53,6 +55,7 @@ impl Command {
             Self::ClusterList(command) => command.run(context).await,
             Self::HaStatus(command) => command.run(context).await,
             Self::ReplicationStatus(command) => command.run(context).await,
+            Self::PromoteSlave(command) => command.run(context).await,
             Self::SendMessage(command) => command.run(context).await,
             Self::ConsumeMessage(command) => command.run(context).await,
             Self::QueryMsgById(command) => command.run(context).await,

@@ -20,6 +20,7 @@ mod group_commit;
 pub mod group_members;
 pub mod inline_filters;
 pub mod maintenance;
+pub mod master_slave;
 pub mod metrics;
 pub mod parked_pulls;
 pub mod placement;

@@ -65,6 +65,7 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
         let (now_ms, now) = (shard.env.now_ms(), shard.env.instant());
         shard.statistics.borrow_mut().tick(now_ms);
         shard.register_changes();
+        shard.tick_copies();
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
         woken.drain(..).for_each(|job| pull::run_again(&shard, job));
         if now >= delivery_from && shard.may_change() && !delivery::deliver_due(&shard).await {

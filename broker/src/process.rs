@@ -21,7 +21,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::cli::{Action, Args};
 use crate::config::endpoint::ENDPOINT_PORT;
 use crate::config::parse::cpu_choice::format_cpus;
-use crate::config::{BrokerConfig, MachineDefaults, Mode};
+use crate::config::{BrokerConfig, MachineDefaults, Mode, ReplicationMode};
+use crate::master_slave::master_search;
 use crate::metrics::{BrokerView, Stage};
 use crate::placement::{Placement, keep_memory_local, leave_shard_cpus};
 use crate::preflight::{self, Capabilities, Requirements};
@@ -71,7 +72,6 @@ fn try_run(args: &Args, name_server: &dyn OwnNameServer) -> Result<(), Vec<Strin
     let began = Instant::now();
     let sources = args.sources(Args::namesrv_addr_of_environment()).map_err(one)?;
     let (config, warnings) = BrokerConfig::load(&sources, MachineDefaults::gather()).map_err(one)?;
-    config.replication.refuse_unavailable().map_err(one)?;
     match args.action() {
         Action::PrintAll => return print(&config.print_all()),
         Action::PrintImportant => return print(&config.print_important()),
@@ -257,14 +257,16 @@ fn start_shards(
     let mut listeners = Vec::new();
     for identity in config.all_shards() {
         let on = |port| listen(SocketAddr::new(config.network.bind_address, port));
-        let for_replicas = identity.replica_port.map(on).transpose()?;
+        let for_slaves = config.replication.is_master_slave().then_some(identity.ha_listen_port);
+        let for_replicas = identity.replica_port.or(for_slaves).map(on).transpose()?;
         listeners.push((vec![on(identity.listen_port)?, on(identity.fast_listen_port)?], for_replicas));
     }
     let placement = config.placement();
     let mut shards = Vec::new();
     let mut registrations = Vec::new();
-    // A replica says itself what it is, once it knows.
-    let standing = config.replication.raft().is_none().then_some(Standing::fixed(config.identity.broker_id));
+    // Who shares its name with others says itself what it is, once it knows.
+    let is_alone = config.replication.mode == ReplicationMode::None;
+    let standing = is_alone.then_some(Standing::fixed(config.identity.broker_id));
     for ((identity, mailbox), (listeners, for_replicas)) in config.all_shards().zip(boxes).zip(listeners) {
         let (registration, receiver) = registration::channel(standing);
         registrations.push(receiver);
@@ -339,6 +341,11 @@ fn start_registration(
             };
             let (config, server, topics) = (config.clone(), server.clone(), topics.clone());
             tasks.spawn(registration::keep_registered(config, identity.clone(), server, topics, stopped.clone(), tell));
+        }
+        if config.replication.is_master_slave() {
+            let mailbox = running.mailboxes[identity.index as usize].clone();
+            let (config, topics, stopped) = (config.clone(), topics.clone(), stopped.clone());
+            tasks.spawn(master_search::keep_searching(config, identity, topics, mailbox, stopped));
         }
     }
     running.registrations.len() * config.registration.name_servers.0.len()

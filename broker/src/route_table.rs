@@ -6,7 +6,8 @@ use protocol::code::{RequestCode, ResponseCode};
 
 use crate::env::Env;
 use crate::processor::{
-    group_admin, ha_status, heartbeat, lock, offset, pull, runtime_info, send, send_back, topic_admin, view,
+    group_admin, ha_status, heartbeat, lock, master_slave, offset, pull, runtime_info, send, send_back, topic_admin,
+    view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
@@ -84,6 +85,8 @@ impl<E: Env> Routes<E> {
         any(RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG, group_admin::get),
         any(RequestCode::LITE_PULL_MESSAGE, pull::run),
         always(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
+        any(RequestCode::GET_MASTER_SLAVE_STATE, master_slave::state),
+        any(RequestCode::PROMOTE_SLAVE, master_slave::promote),
     ];
 
     const ASCENDING: () = {

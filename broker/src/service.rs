@@ -38,16 +38,26 @@ impl<E: Env> Service for ShardService<E> {
     }
 
     fn frame(&self, peer: &Peer, frame: &Frame<'_>) -> Flow {
-        if peer.origin.is_replica() { self.0.replica_frame(peer, frame) } else { self.0.handle(peer, frame) }
+        match self.0.master_slave.get() {
+            _ if !peer.origin.is_replica() => self.0.handle(peer, frame),
+            Some(ms) => self.0.copy_frame(ms, peer, frame),
+            None => self.0.replica_frame(peer, frame),
+        }
     }
 
     fn dialed(&self, ticket: u64, dialed: Result<&Peer, DialError>) {
-        self.0.replica_dialed(ticket, dialed);
+        match self.0.master_slave.get() {
+            Some(ms) => self.0.master_dialed(ms, ticket, dialed),
+            None => self.0.replica_dialed(ticket, dialed),
+        }
     }
 
     fn closed(&self, peer: &Peer) {
         if peer.origin.is_replica() {
-            self.0.replica_closed(peer.id);
+            match self.0.master_slave.get() {
+                Some(ms) => self.0.copy_link_closed(ms, peer.id),
+                None => self.0.replica_closed(peer.id),
+            }
             return;
         }
         let connections = &self.0.metrics.connections;

@@ -31,6 +31,7 @@ use crate::control_tables::ControlTables;
 use crate::env::Env;
 use crate::group_commit::GroupCommit;
 use crate::inline_filters::InlineFilters;
+use crate::master_slave::MasterSlave;
 use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
 use crate::parked_pulls::ParkedPulls;
 use crate::processor::pull::{self, PullJob};
@@ -97,6 +98,8 @@ pub struct Shard<E: Env> {
     pub(crate) replica: OnceCell<Replica>,
     started: Instant,
     pub(crate) installing: Installing<E::Disk>,
+    /// Its part as a master or slave; never set in another mode.
+    pub(crate) master_slave: OnceCell<MasterSlave>,
 }
 
 /// Buffers that requests use one after the other.
@@ -170,6 +173,7 @@ impl<E: Env> Shard<E> {
             replica: OnceCell::new(),
             started,
             installing: Installing::default(),
+            master_slave: OnceCell::new(),
         }
     }
 
@@ -249,6 +253,7 @@ impl<E: Env> Shard<E> {
         // Those who were to hear of an offset that the log does not take now wait for the next batch.
         if are_offsets_logged {
             self.commit.borrow_mut().seal(end.position);
+            self.seal_copy_waits(end.position);
         }
     }
 
@@ -334,7 +339,9 @@ impl<E: Env> Shard<E> {
     ) -> Result<Appended, AppendError> {
         assert!(queue_id >= 0, "queue ids are checked before");
         if !self.takes_appends() {
-            return Err(AppendError::Failed { cause: "this replica does not lead its group".to_owned() });
+            return Err(AppendError::Failed {
+                cause: "this replica does not lead its group, or is a slave".to_owned(),
+            });
         }
         let queue = self.store.queues().borrow_mut().find_or_add(topic, queue_id as u32);
         let bytes: usize = records.iter().map(|record| record.body.len()).sum();
@@ -346,19 +353,21 @@ impl<E: Env> Shard<E> {
 
     /// Whether this shard takes changes: it stands alone, or leads its group.
     pub(crate) fn may_change(&self) -> bool {
-        self.replica.get().is_none_or(Replica::leads)
+        self.replica.get().is_none_or(Replica::leads) && self.master_slave.get().is_none_or(MasterSlave::serves)
     }
 
     /// Appends a control record by itself; see [`MessageStore::append_control`].
     pub(crate) fn append_control(&self, record: &[u8]) -> Result<(), AppendError> {
         if !self.takes_appends() {
-            return Err(AppendError::Failed { cause: "this replica does not lead its group".to_owned() });
+            return Err(AppendError::Failed {
+                cause: "this replica does not lead its group, or is a slave".to_owned(),
+            });
         }
         self.store.append_control(record)
     }
 
     fn takes_appends(&self) -> bool {
-        self.replica.get().is_none_or(Replica::takes_appends)
+        self.replica.get().is_none_or(Replica::takes_appends) && self.master_slave.get().is_none_or(MasterSlave::serves)
     }
 
     /// Has this replica show, before what [`Self::answer_settled`] answers, that it leads still: by an entry that a majority
@@ -446,6 +455,9 @@ impl<E: Env> Shard<E> {
         }
         if let Some(cause) = self.store.log().failure() {
             self.commit.borrow_mut().fail(&cause, |ticket, refusal| ticket.refuse(self, refusal));
+        }
+        if let Some(ms) = self.master_slave.get() {
+            self.tend_copies(ms);
         }
         for job in woken.drain(..) {
             pull::run_again(self, job);
@@ -596,6 +608,7 @@ impl<E: Env> Shard<E> {
                     let _ = answer.send(());
                 });
             }
+            ShardMessage::Master(news) => self.note_master(news),
             ShardMessage::Groups(answer) => {
                 let shard = self.clone();
                 self.env.spawn_background(async move {

@@ -4,6 +4,7 @@
 use protocol::body::TopicConfig;
 use tokio::sync::oneshot;
 
+use crate::master_slave::MasterNews;
 use crate::metrics::{GroupReport, ShardReport};
 
 /// One such message.
@@ -15,6 +16,8 @@ pub enum ShardMessage {
     Report(oneshot::Sender<Box<ShardReport>>),
     /// The process is to end: whoever leads hands its lead over, and answers when no client needs it any more.
     HandOver(oneshot::Sender<()>),
+    /// What a search for the master has found.
+    Master(MasterNews),
     /// It wants to know about groups; answered by a background task, or not at all while another one gathers.
     Groups(oneshot::Sender<GroupReport>),
 }

@@ -19,6 +19,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::config::{BrokerConfig, FlushDiskType, ShardIdentity};
 use crate::env::Env;
 use crate::maintenance;
+use crate::master_slave::kept_state::{self, KeptState};
+use crate::master_slave::{self, MasterSlave};
 use crate::metrics::{RecoveryPhase, RecoveryProgress};
 use crate::preflight::{Capabilities, FileIo};
 use crate::real_env::RealEnv;
@@ -89,18 +91,22 @@ async fn live(start: ShardStart) -> Result<(), String> {
     let name = start.identity.broker_name.clone();
     let env = RealEnv::new(start.seed);
     let failed = |error: StorageError| format!("shard {name}: {error}");
-    let Opened { store, replay, recovery, found_ring } = open_store(&start, &env).await.map_err(failed)?;
+    let Opened { store, replay, recovery, found_ring, kept } = open_store(&start, &env).await.map_err(failed)?;
     let replica = match replica_options(&start, found_ring, &env) {
         Some(options) => {
             Some(open_replica(&store, &recovery, options, &start.config, &start.identity).await.map_err(failed)?)
         }
         None => None,
     };
+    master_slave::say_if_turned(&start.config, &kept, &name);
+    let is_slave = master_slave::is_slave(&start.config, &kept);
+    let master_slave = MasterSlave::new(&start.config, kept);
     // What was confirmed before is judged by the ring that was found; only then there may be another one.
     store.log().replace_ring(new_ring(&start, store.log().options().flush));
     let tables = match replica {
         // The system's topics come with the log.
         Some(_) => replay.into_replayed_tables(),
+        None if is_slave => replay.into_replayed_tables(),
         None => replay.into_tables(env.now_ms()),
     };
     let outbox = Outbox::default();
@@ -126,6 +132,9 @@ async fn live(start: ShardStart) -> Result<(), String> {
         shard.join_group(replica);
         runtime::time::spawn(shard.clone().run_replica());
     }
+    if let Some(master_slave) = master_slave {
+        shard.join_master_slave(master_slave);
+    }
     runtime::time::spawn(shard.clone().run_committer());
     runtime::time::spawn(maintenance::run(shard.clone()));
     runtime::time::spawn_background(maintenance::run_background(shard.clone()));
@@ -149,6 +158,7 @@ struct Opened {
     replay: TableReplay,
     recovery: StoreRecovery,
     found_ring: bool,
+    kept: KeptState,
 }
 
 /// What this shard's replica is to be; `None` for one that stands alone.
@@ -180,18 +190,24 @@ async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<Opened, Storage
         path: start.folder.display().to_string(),
         source,
     })?;
+    let kept = match config.replication.raft() {
+        Some(_) => KeptState::default(),
+        None => kept_state::load(&disk).await?,
+    };
+    let log_id = kept.log_id.map_or(start.log_id, LogId);
     let options = LogOptions {
         segment_bytes: u64::from(config.store.segment_bytes),
         flush,
         cache_bytes: config.store.log_cache_bytes as usize,
         is_replicated: config.replication.raft().is_some(),
+        is_copied: master_slave::is_slave(config, &kept),
     };
     let replay = TableReplay::for_shard(config, &start.identity, env.now_ms());
     start.recovery.measure(&start.folder);
     let mut replay = replay.shown_in(start.recovery.clone());
     let left = left_ring(start);
     let found_ring = left.is_some();
-    let (store, recovery) = MessageStore::open(disk, start.log_id, options, left, &mut replay).await?;
+    let (store, recovery) = MessageStore::open(disk, log_id, options, left, &mut replay).await?;
     say_what_was_found(&start.identity.broker_name, &recovery);
     // A process that ends in order makes a checkpoint of all it had, so something to read behind one means that it did not.
     // Of a replica, what lies behind one may merely not be committed; it says itself what it may have forgotten.
@@ -203,7 +219,7 @@ async fn open_store(start: &ShardStart, env: &RealEnv) -> Result<Opened, Storage
             "the process before did not end in order and left no ring: what it acknowledged and had not written is lost"
         );
     }
-    Ok(Opened { store, replay, recovery, found_ring })
+    Ok(Opened { store, replay, recovery, found_ring, kept })
 }
 
 /// What an earlier process acknowledged and may not have written. Looked for in every flush mode: the mode may have

@@ -151,7 +151,8 @@ impl<D: Disk> MessageStore<D> {
         }
         let from = found.checkpoint.as_ref().map(recover_from);
         let is_replicated = options.is_replicated;
-        let ring_term = if is_replicated { None } else { Some(stored_term(&disk).await?) };
+        // A copied log's entries are of its master's terms.
+        let ring_term = if is_replicated || options.is_copied { None } else { Some(stored_term(&disk).await?) };
         let mut unapplied = Vec::new();
         let first = found.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.position);
         replay.progress(OpenProgress::Log { first, position: first });
@@ -397,6 +398,49 @@ impl<D: Disk> MessageStore<D> {
                 Err(error)
             }
         }
+    }
+
+    /// As [`Self::reload`] from the log alone, which begins at 0; there is no checkpoint any more.
+    /// # Errors
+    /// The log cannot be read; the store is of no use then.
+    pub async fn reload_from_log(&self, to: u64, replay: &mut impl Replay) -> Result<(), StorageError> {
+        assert_eq!(self.log.first(), 0, "what older segments said is only in a checkpoint");
+        self.log.flush().await?;
+        self.unconfirmed.borrow_mut().clear();
+        self.queues.borrow_mut().go_back(&[]);
+        let visit = |header: &EntryHeader, payload: &[u8]| self.apply(header, payload, replay, |_, _| ());
+        self.log.read_entries(0, to, visit).await
+    }
+
+    /// Removes all checkpoints: they speak of more than the log is going to hold.
+    /// # Errors
+    /// I/O.
+    pub async fn remove_checkpoints(&self) -> Result<(), StorageError> {
+        let disk = self.log.disk();
+        for path in [checkpoint::PREVIOUS_PATH, checkpoint::PATH] {
+            disk.remove(path).await.map_err(StorageError::io("remove", path))?;
+        }
+        disk.sync_directory("").await.map_err(StorageError::io("sync", "the shard's folder"))?;
+        self.checkpoint_position.set(0);
+        self.retained_from.set(0);
+        Ok(())
+    }
+
+    /// Where the log stood at the newest checkpoint; its beginning if there is none.
+    /// # Errors
+    /// I/O.
+    pub async fn newest_checkpoint(&self) -> Result<LogPosition, StorageError> {
+        let found = checkpoint::load(self.log.disk(), self.log.id()).await?;
+        Ok(found.checkpoint.as_ref().map_or_else(LogPosition::default, |found| recover_from(found).start))
+    }
+
+    /// Makes a term durable that is above every one the log holds, and makes entries in it from here on.
+    /// # Errors
+    /// I/O; the term is as it was.
+    pub async fn raise_term(&self) -> Result<u64, StorageError> {
+        let term = next_term(self.log.disk(), self.log.end().term).await?;
+        self.log.start_term(term);
+        Ok(term)
     }
 
     /// Makes a checkpoint of the log's present end. `state` is the broker's state at this moment, taken in the same

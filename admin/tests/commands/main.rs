@@ -8,6 +8,7 @@ mod consume_message;
 mod delete_topic;
 mod failures;
 mod ha_status;
+mod promote_slave;
 mod query_msg_by_id;
 mod replication_status;
 mod send_message;

@@ -100,7 +100,8 @@ const POP: &str = "POP consumption is not there yet";
 const PULLS_WITHOUT_HEARTBEAT: &str =
     "subscriptions of consumers that only pull are not kept yet; those of heartbeats last as long as their group";
 const RECORD_CRC: &str = "a checksum among the message properties is not there yet; every log entry carries one";
-const REPLICATION: &str = "replication is not there yet: a shard is a master without slaves";
+const REPLICATION: &str = "controllers, and slaves that act as masters, are not there yet";
+const OWN_COPYING: &str = "a slave asks for pieces of the log at its own pace, and its master answers at once";
 const REQUEST_REPLY: &str = "request-reply is not there yet";
 const RESET_OFFSET: &str = "resetting offsets in the broker is not there yet";
 const RUN_TIME_CHANGES: &str = "a running broker takes no new settings yet; set it here and restart";
@@ -157,7 +158,7 @@ impl Property {
 pub static PROPERTIES: &[Property] = &[
     no_meaning("abortFile", TEXT, "", UNDER_ROOT),
     no_meaning("accessMessageInMemoryHotRatio", INT, "26", NO_PAGE_CACHE),
-    works("accessMessageInMemoryMaxRatio", int(1, 100), fixed("40")).important(),
+    works("accessMessageInMemoryMaxRatio", int(0, 100), fixed("40")).important(),
     no_meaning("accountStatsEnable", BOOL, "true", COUNTED_ANYWAY),
     no_meaning("accountStatsPrintZeroValues", BOOL, "true", COUNTED_ANYWAY),
     no_meaning("ackMessageThreadPoolNums", INT, "1", ONE_THREAD),
@@ -381,15 +382,15 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("forceVerifyPropCRC", BOOL, "false", RECORD_CRC),
     not_yet("forwardTimeout", INT, "3000", REPLICATION),
     no_meaning("globalColdReadThreshold", INT, "104857600", NO_PAGE_CACHE),
-    not_yet("haFlowControlEnable", BOOL, "false", REPLICATION).important(),
-    not_yet("haHousekeepingInterval", INT, "20000", REPLICATION),
+    no_meaning("haFlowControlEnable", BOOL, "false", OWN_COPYING).important(),
+    no_meaning("haHousekeepingInterval", INT, "20000", OWN_COPYING),
     works("haListenPort", int(0, 65_535), derived("listenPort + 1")),
     works("haMasterAddress", Kind::HostPort, fixed("")).important(),
     works("haMaxGapNotInSync", int(0, i64::MAX), fixed("268435456")),
-    not_yet("haMaxTimeSlaveNotCatchup", INT, "15000", REPLICATION),
-    not_yet("haSendHeartbeatInterval", INT, "5000", REPLICATION),
+    no_meaning("haMaxTimeSlaveNotCatchup", INT, "15000", OWN_COPYING),
+    no_meaning("haSendHeartbeatInterval", INT, "5000", OWN_COPYING),
     no_meaning("haSlaveFallbehindMax", INT, "0", GONE),
-    not_yet("haTransferBatchSize", INT, "32768", REPLICATION),
+    no_meaning("haTransferBatchSize", INT, "32768", OWN_COPYING),
     no_meaning("heartbeatThreadPoolNums", INT, "1", ONE_THREAD),
     no_meaning("heartbeatThreadPoolQueueCapacity", INT, "50000", NO_POOL_QUEUE),
     no_meaning("highSpeedMode", BOOL, "false", GONE),
@@ -428,7 +429,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("maxDelayTime", INT, "0", GONE),
     no_meaning("maxErrorRateOfBloomFilter", INT, "20", NO_BITMAP),
     no_meaning("maxFilterMessageSize", INT, "16000", GONE),
-    not_yet("maxHaTransferByteInSecond", INT, "104857600", REPLICATION),
+    no_meaning("maxHaTransferByteInSecond", INT, "104857600", OWN_COPYING),
     not_yet("maxHashSlotNum", INT, "5000000", KEY_INDEX),
     not_yet("maxIndexNum", INT, "20000000", KEY_INDEX),
     not_yet("maxLmqConsumeQueueNum", INT, "20000", LIGHT_QUEUES),
@@ -438,7 +439,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("maxPopPollingSize", INT, "100000", POP),
     no_meaning("maxReconnectIntervalTimeSeconds", INT, "60", NO_NETTY),
     no_meaning("maxRecoveryCommitlogFiles", INT, "30", OWN_RECOVERY),
-    not_yet("maxSlaveResendLength", INT, "268435456", REPLICATION),
+    no_meaning("maxSlaveResendLength", INT, "268435456", OWN_COPYING),
     no_meaning("maxStatsIdleTimeInMinutes", INT, "-1", COUNTED_ANYWAY),
     no_meaning("maxTopicLength", INT, "127", ALWAYS_SO),
     works("maxTransferBytesOnMessageInDisk", int(1, TRANSFER_BYTES_MAX), fixed("65536")).important().at_run_time(),
@@ -473,7 +474,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("objectStoreBucket", TEXT, "", TIERED_STORE),
     not_yet("objectStoreEndpoint", TEXT, "", TIERED_STORE),
     not_yet("objectStoreSecretKey", TEXT, "", TIERED_STORE),
-    not_yet("offsetCheckInSlave", BOOL, "false", REPLICATION),
+    no_meaning("offsetCheckInSlave", BOOL, "false", OWN_COPYING),
     no_meaning("osPageCacheBusyTimeOutMills", INT, "1000", NO_PAGE_CACHE),
     works("parkedPullsMax", int(1, 10_000_000), fixed("100000")),
     not_yet("popCkMaxBufferSize", INT, "200000", POP),
@@ -598,9 +599,9 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("syncBrokerMetadataPeriod", INT, "5000", CONTROLLER),
     not_yet("syncControllerMetadataPeriod", INT, "10000", CONTROLLER),
     not_yet("syncFlushTimeout", INT, "5000", FLUSH_TIMEOUT),
-    not_yet("syncFromLastFile", BOOL, "false", REPLICATION),
+    no_meaning("syncFromLastFile", BOOL, "false", OWN_COPYING),
     no_meaning("syncFromMinOffset", BOOL, "false", GONE),
-    not_yet("syncMasterFlushOffsetWhenStartup", BOOL, "false", REPLICATION),
+    no_meaning("syncMasterFlushOffsetWhenStartup", BOOL, "false", OWN_COPYING),
     not_yet("tieredBackendServiceProvider", TEXT, "org.apache.rocketmq.tieredstore.provider.MemoryFileSegment", TIERED_STORE),
     not_yet("tieredMetadataServiceProvider", TEXT, "org.apache.rocketmq.tieredstore.metadata.DefaultMetadataStore", TIERED_STORE),
     not_yet("tieredStorageLevel", TEXT, "NOT_IN_DISK", TIERED_STORE),

@@ -3,18 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::error::{ConfigError, ConfigErrors, ConfigWarning};
+use super::error::{ConfigError, ConfigWarning};
 use super::machine_defaults::MachineDefaults;
 use super::parse::host_port::HostPort;
 use super::parse::node_id::NodeId;
 use super::parse::raft_peers::{RaftPeer, RaftPeers};
 use super::shard_layout::SHARD_PORT_STEP;
-use super::sources::{Mode, Origin};
+use super::sources::Mode;
 use super::values::Values;
 
 /// The property that switches Raft on.
 const RAFT: &str = "enableDLegerCommitLog";
-const SLAVES_NOT_YET: &str = "replication is not there yet: a shard is a master without slaves";
 
 /// Properties that only Raft mode reads.
 const RAFT_ONLY: [&str; 6] = [
@@ -28,8 +27,8 @@ const RAFT_ONLY: [&str; 6] = [
 /// Properties that only a SYNC_MASTER reads.
 const SYNC_MASTER_ONLY: [&str; 5] =
     ["inSyncReplicas", "minInSyncReplicas", "enableAutoInSyncReplicas", "haMaxGapNotInSync", "slaveTimeout"];
-/// Properties that need another node to mean anything.
-const SHARED: [&str; 2] = ["accessMessageInMemoryMaxRatio", "slaveReadEnable"];
+/// Properties that only a master with slaves, and these, read.
+const MASTER_SLAVE_ONLY: [&str; 2] = ["accessMessageInMemoryMaxRatio", "slaveReadEnable"];
 
 /// Copies on other nodes.
 #[derive(Debug, Clone)]
@@ -42,8 +41,6 @@ pub struct Replication {
     /// is served; beside clients less, down to a 32nd. Default 1 GiB: as much as a fast disk writes. Own:
     /// `catchUpMaxBytesPerSecond`.
     pub catch_up_bytes_per_second: u64,
-    /// Where the mode was asked for.
-    origin: Origin,
 }
 
 /// Who is master, and what a send waits for.
@@ -143,10 +140,9 @@ impl Replication {
         errors: &mut Vec<ConfigError>,
         warnings: &mut Vec<ConfigWarning>,
     ) -> Self {
-        let (mode, key) = if values.bool(RAFT) {
-            (raft(values, machine, errors, warnings).map_or(ReplicationMode::None, ReplicationMode::Raft), RAFT)
-        } else {
-            (master_slave(values, mode), "brokerRole")
+        let mode = match values.bool(RAFT) {
+            true => raft(values, machine, errors, warnings).map_or(ReplicationMode::None, ReplicationMode::Raft),
+            false => master_slave(values, mode),
         };
         let replication = Self {
             mode,
@@ -155,10 +151,8 @@ impl Replication {
                 memory_percent: values.number("accessMessageInMemoryMaxRatio"),
             },
             catch_up_bytes_per_second: values.number("catchUpMaxBytesPerSecond"),
-            origin: values.origin(key).clone(),
         };
         replication.warn_of_unused(values, warnings);
-        replication.warn_of_unavailable(values, warnings);
         replication
     }
 
@@ -170,33 +164,9 @@ impl Replication {
         }
     }
 
-    /// Stops the start in a mode that this version does not have. Here and in [`Self::warn_of_unavailable`] stands all that
-    /// says so.
-    ///
-    /// # Errors
-    /// [`ConfigError::Refused`]: who asked for copies would rely on them.
-    pub fn refuse_unavailable(&self) -> Result<(), ConfigErrors> {
-        let (key, value, reason, default) = match &self.mode {
-            ReplicationMode::None
-            | ReplicationMode::Raft(_)
-            | ReplicationMode::MasterSlave(BrokerRole::AsyncMaster) => return Ok(()),
-            ReplicationMode::MasterSlave(BrokerRole::SyncMaster(_)) => {
-                ("brokerRole", "SYNC_MASTER", SLAVES_NOT_YET, "ASYNC_MASTER")
-            }
-            ReplicationMode::MasterSlave(BrokerRole::Slave(_)) => {
-                ("brokerRole", "SLAVE", SLAVES_NOT_YET, "ASYNC_MASTER")
-            }
-        };
-        Err(ConfigError::Refused { key, value: value.to_owned(), reason, default, origin: self.origin.clone() }.into())
-    }
-
-    fn warn_of_unavailable(&self, values: &Values, warnings: &mut Vec<ConfigWarning>) {
-        for key in SHARED {
-            if let Some(value) = values.changed(key) {
-                let origin = values.origin(key).clone();
-                warnings.push(ConfigWarning::NotYet { key, value, reason: SLAVES_NOT_YET, origin });
-            }
-        }
+    /// Whether the operator says who is master.
+    pub fn is_master_slave(&self) -> bool {
+        matches!(self.mode, ReplicationMode::MasterSlave(_))
     }
 
     /// Settings of another mode are most likely a mistake in the one that chooses the mode.
@@ -208,6 +178,12 @@ impl Replication {
         };
         if !values.bool(RAFT) {
             unused(&RAFT_ONLY, "enableDLegerCommitLog is not true");
+        }
+        if !self.is_master_slave() {
+            unused(&MASTER_SLAVE_ONLY, "only with brokerRole there are slaves that consumers are sent to");
+        }
+        if self.mode == ReplicationMode::None {
+            unused(&["catchUpMaxBytesPerSecond"], "--standalone has no other node");
         }
         if !matches!(self.mode, ReplicationMode::MasterSlave(BrokerRole::SyncMaster(_))) {
             unused(&SYNC_MASTER_ONLY, "only with brokerRole=SYNC_MASTER sends wait for slaves");

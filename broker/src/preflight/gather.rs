@@ -62,7 +62,7 @@ fn has_capability(status: &str, bit: u32) -> bool {
 }
 
 /// The machine's memory or the limit of the control group, whichever is less.
-fn memory_bytes() -> Option<u64> {
+pub(crate) fn memory_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_memory_bytes(&text));
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let folders = [format!("/sys/fs/cgroup{}", control_group(&own)), "/sys/fs/cgroup".to_owned()];

@@ -33,6 +33,7 @@ pub use self::facts::{
     DirectIo, HostFacts, IoUring, KernelVersion, Limit, PortFact, PortState, Process, SharedMemory, StoreState,
 };
 pub use self::finding::{PreflightError, PreflightWarning};
+pub(crate) use self::gather::memory_bytes;
 pub use self::gather::{gather, raise_limits};
 pub use self::requirements::{PortUse, Requirements, RingRequirement};
 pub use self::row::{Level, Row};

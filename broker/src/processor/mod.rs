@@ -4,6 +4,7 @@ pub(crate) mod group_admin;
 pub(crate) mod ha_status;
 pub(crate) mod heartbeat;
 pub(crate) mod lock;
+pub(crate) mod master_slave;
 pub(crate) mod offset;
 pub(crate) mod pull;
 pub(crate) mod runtime_info;

@@ -11,6 +11,7 @@ use storage::consume_queue::{QueueIndex, UNIT_BYTES, Unit};
 
 use crate::config::TransferLimits;
 use crate::env::Env;
+use crate::master_slave::GroupBrokers;
 use crate::metrics::GroupSlot;
 use crate::parked_pulls::Pull;
 use crate::queue_id_check::check_pull_queue_id;
@@ -41,6 +42,8 @@ pub(crate) struct PullJob {
     filter: Rc<SubscriptionFilter>,
     topic_sys_flag: i32,
     group_sys_flag: i32,
+    /// Where the group reads.
+    brokers: GroupBrokers,
     /// For the metrics.
     group: GroupSlot,
 }
@@ -82,7 +85,8 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let messages_max: i32 = header.require("maxMsgNums")?;
     let flags = PullSysFlag(header.require("sysFlag")?);
     let suspend_ms: i64 = header.optional("suspendTimeoutMillis")?.unwrap_or(0);
-    let (group_sys_flag, topic_sys_flag) = check(shard, request.peer.remote, group, topic, queue_id)?;
+    let Allowed { group_sys_flag, topic_sys_flag, brokers } =
+        check(shard, request.peer.remote, group, topic, queue_id)?;
     let filter = filter_of(shard, request, flags, group, topic)?;
     if flags.commits_offset() && shard.may_change() {
         let committed: i64 = header.require("commitOffset")?;
@@ -95,8 +99,17 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
         return Ok(());
     }
     let messages_max = messages_max.max(1) as usize;
-    let slot = shard.metrics.group(group);
-    let job = PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag, group: slot };
+    let job = PullJob {
+        ticket,
+        queue,
+        offset,
+        messages_max,
+        filter,
+        topic_sys_flag,
+        group_sys_flag,
+        brokers,
+        group: shard.metrics.group(group),
+    };
     let may_change = shard.may_change();
     let reset = may_change.then(|| shard.tables.borrow_mut().offsets.take_reset(group, topic, queue_id)).flatten();
     if let Some(next_offset) = reset {
@@ -118,20 +131,28 @@ pub(crate) fn run_again<E: Env>(shard: &Rc<Shard<E>>, job: PullJob) {
     execute(shard, job, 0);
 }
 
-/// Whether the group may read the queue; its and the topic's system flags.
+/// Of a group and a topic, what an answer says.
+struct Allowed {
+    group_sys_flag: i32,
+    topic_sys_flag: i32,
+    brokers: GroupBrokers,
+}
+
+/// Whether the group may read the queue.
 fn check<E: Env>(
     shard: &Shard<E>,
     consumer: SocketAddr,
     group: &str,
     topic: &str,
     queue_id: i32,
-) -> Result<(i32, i32), Halt> {
+) -> Result<Allowed, Halt> {
     let forbidden = |remark: String| Halt::refuse(ResponseCode::NO_PERMISSION, remark);
     if shard.config.identity.permission & perm::READ == 0 {
         return Err(forbidden(format!("the broker[{}] pulling message is forbidden", shard.store_host.ip())));
     }
     let mut tables = shard.tables.borrow_mut();
-    if tables.groups.get(group).is_none() {
+    // A slave notes a new group for itself: its log is its master's.
+    if tables.groups.get(group).is_none() && !shard.is_slave() {
         drop(tables);
         shard.admit_change()?;
         tables = shard.tables.borrow_mut();
@@ -142,6 +163,7 @@ fn check<E: Env>(
         return Err(forbidden(format!("subscription group no permission, {group}")));
     }
     let group_sys_flag = config.group_sys_flag;
+    let brokers = GroupBrokers { home: config.broker_id, slow: config.which_broker_when_consume_slowly };
     let config =
         tables.topics.require(topic).map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
     if config.perm & perm::READ == 0 {
@@ -149,7 +171,7 @@ fn check<E: Env>(
     }
     check_pull_queue_id(config, queue_id, consumer)
         .map_err(|error| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string()))?;
-    Ok((group_sys_flag, config.topic_sys_flag))
+    Ok(Allowed { group_sys_flag, topic_sys_flag: config.topic_sys_flag, brokers })
 }
 
 fn filter_of<E: Env>(
@@ -182,7 +204,15 @@ fn filter_of<E: Env>(
 
 fn execute<E: Env>(shard: &Rc<Shard<E>>, job: PullJob, hold_ms: i64) {
     let (first, end) = range(shard, job.queue);
-    if let Some(outcome) = position_outcome(job.offset, first, end) {
+    if let Some(mut outcome) = position_outcome(job.offset, first, end) {
+        if shard.is_slave() && outcome.code == ResponseCode::PULL_OFFSET_MOVED {
+            // The master may have what this log has not yet, or has no more: only it moves a consumer's offset. Who is told
+            // to ask again asks at once, so it waits here as for a message.
+            if job.offset > end && hold_ms > 0 {
+                return park(shard, job, hold_ms);
+            }
+            (outcome.code, outcome.next_offset) = (ResponseCode::PULL_RETRY_IMMEDIATELY, job.offset);
+        }
         if outcome.code == ResponseCode::PULL_NOT_FOUND && hold_ms > 0 {
             return park(shard, job, hold_ms);
         }
@@ -364,7 +394,8 @@ impl PullJob {
         shard.outbox.with_buffer(self.ticket.connection, |buffer| {
             // Else the buffer would be moved again and again while it grows.
             buffer.reserve(HEADER_BYTES_ABOUT + found.bytes);
-            self.encode(shard, &outcome, buffer).finish_with_body_bytes(found.bytes);
+            let read_end = found.records.last().map(|(position, bytes)| position + u64::from(*bytes));
+            self.encode(shard, &outcome, read_end, buffer).finish_with_body_bytes(found.bytes);
             let before = buffer.len();
             body(buffer);
             assert_eq!(buffer.len() - before, found.bytes);
@@ -374,15 +405,23 @@ impl PullJob {
     fn answer_empty<E: Env>(&self, shard: &Shard<E>, outcome: &Outcome) {
         shard.statistics.borrow_mut().get_miss();
         self.ticket.answered(shard, outcome.code);
-        shard.outbox.with_buffer(self.ticket.connection, |buffer| self.encode(shard, outcome, buffer).finish());
+        shard.outbox.with_buffer(self.ticket.connection, |buffer| {
+            self.encode(shard, outcome, None, buffer).finish();
+        });
     }
 
-    fn encode<'a, E: Env>(&self, shard: &Shard<E>, outcome: &Outcome, buffer: &'a mut Vec<u8>) -> CommandEncoder<'a> {
+    fn encode<'a, E: Env>(
+        &self,
+        shard: &Shard<E>,
+        outcome: &Outcome,
+        read_end: Option<u64>,
+        buffer: &'a mut Vec<u8>,
+    ) -> CommandEncoder<'a> {
         let (first, end) = range(shard, self.queue);
         let Ticket { encoding, opaque, .. } = self.ticket;
         let mut encoder = CommandEncoder::response(buffer, encoding, outcome.code.0, opaque, Some(outcome.remark));
         encoder
-            .field("suggestWhichBrokerId", 0)
+            .field("suggestWhichBrokerId", shard.suggested_broker(self.brokers, read_end))
             .field("nextBeginOffset", outcome.next_offset)
             .field("minOffset", first)
             .field("maxOffset", end)

@@ -39,7 +39,7 @@ struct Target<'a> {
 
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let send = SendRequest::from_header(request.header, RequestCode(request.header.code))?;
-    let result = check_disk(shard).and_then(|()| match send.batch {
+    let result = check_disk(shard).and_then(|()| shard.check_copy_waits()).and_then(|()| match send.batch {
         true => store_batch(shard, request, &send),
         false => store_single(shard, request, &send),
     });
@@ -128,9 +128,8 @@ fn answer<E: Env>(
     ids: impl EncodeField,
     transaction_id: Option<&str>,
 ) {
-    let encode = |buffer: &mut Vec<u8>| {
-        let mut encoder =
-            CommandEncoder::response(buffer, ticket.encoding, ResponseCode::SUCCESS.0, ticket.opaque, None);
+    let encode = |code: ResponseCode, buffer: &mut Vec<u8>| {
+        let mut encoder = CommandEncoder::response(buffer, ticket.encoding, code.0, ticket.opaque, None);
         encoder.field("msgId", ids).field("queueId", queue_id).field("queueOffset", queue_offset);
         encoder.optional_field("transactionId", transaction_id);
         encoder.field("MSG_REGION", shard.config.identity.region_id.as_str());
@@ -138,10 +137,10 @@ fn answer<E: Env>(
         encoder.finish();
     };
     if seen.waits_until_stored {
-        shard.answer_when_safe(ticket, encode);
+        shard.answer_stored(ticket, encode);
     } else if !ticket.is_oneway {
         ticket.answered(shard, ResponseCode::SUCCESS);
-        shard.outbox.with_buffer(ticket.connection, encode);
+        shard.outbox.with_buffer(ticket.connection, |buffer| encode(ResponseCode::SUCCESS, buffer));
     }
 }
 

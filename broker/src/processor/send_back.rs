@@ -54,7 +54,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let bytes = shard.config.sends.body_bytes_max as usize;
     shard.spawn_read(ticket, bytes, async move {
         match store_copy(&task_shard, &send_back).await {
-            Ok(()) => task_shard.succeed_when_safe(ticket),
+            Ok(()) => task_shard.succeed_when_copied(ticket),
             Err(refusal) => ticket.refuse(&task_shard, &refusal),
         }
         task_shard.sweep_end();

@@ -6,12 +6,15 @@ use protocol::body::{DataVersion, RegisterBrokerBody, TopicConfigTable};
 use tokio::sync::watch;
 
 use super::standing::{Replica, Standing};
+use crate::master_slave::master_search::Search;
 
 /// What one shard has to say to name servers.
 #[derive(Debug, Clone, Default)]
 pub struct Announcement {
     standing: Option<Standing>,
     topics: Option<Arc<TopicConfigTable>>,
+    /// What it wants to know of its master.
+    search: Option<Arc<Search>>,
     /// Made by the first name server's task that needs it, for all.
     body: Arc<OnceLock<Vec<u8>>>,
 }
@@ -20,6 +23,11 @@ impl Announcement {
     /// As what to register; `None` while there is nothing to register: no topics yet, or no part in a group.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.standing.filter(|_| self.topics.is_some())
+    }
+
+    /// What the shard wants to know of its master; `None`: nothing.
+    pub(crate) fn search(&self) -> Option<Arc<Search>> {
+        self.search.clone()
     }
 
     /// The body of a registration: the topics, under the standing's state version.
@@ -61,6 +69,20 @@ impl RegistrationSender {
         sender.send_modify(|announcement| {
             announcement.topics = Some(Arc::new(table));
             announcement.body = Arc::default();
+        });
+    }
+
+    /// As what a master or slave is registered from now on, and what it wants to know; telling the same again costs nothing.
+    pub(crate) fn part_changed(&self, standing: Option<Standing>, search: Option<Arc<Search>>) {
+        let Some(sender) = &self.0 else { return };
+        sender.send_if_modified(|announcement| {
+            let is_changed = announcement.standing != standing || announcement.search != search;
+            if announcement.standing != standing {
+                announcement.standing = standing;
+                announcement.body = Arc::default();
+            }
+            announcement.search = search;
+            is_changed
         });
     }
 

@@ -25,7 +25,7 @@ pub(super) const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(3);
 
 /// Why a shard is not registered with a name server.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RegistrationError {
+pub(crate) enum RegistrationError {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("no answer within {0:?}")]
@@ -41,14 +41,14 @@ pub(super) enum RegistrationError {
 }
 
 /// A connection and what has arrived on it.
-pub(super) struct NameServerLink {
+pub(crate) struct NameServerLink {
     pub(super) stream: TcpStream,
     received: Vec<u8>,
     opaque: i32,
 }
 
 impl NameServerLink {
-    pub(super) async fn connect(server: &NameServerAddress, patience: Duration) -> Result<Self, RegistrationError> {
+    pub(crate) async fn connect(server: &NameServerAddress, patience: Duration) -> Result<Self, RegistrationError> {
         let patience = patience.min(CONNECT_MAX);
         let connect = TcpStream::connect((server.host.as_str(), server.port));
         let stream = timeout(patience, connect).await.map_err(|_| RegistrationError::Timeout(patience))??;
@@ -63,6 +63,15 @@ impl NameServerLink {
         patience: Duration,
         encode: impl FnOnce(&mut Vec<u8>, i32),
     ) -> Result<(), RegistrationError> {
+        self.ask(patience, encode).await.map(drop)
+    }
+
+    /// As [`Self::call`]; returns the answer.
+    pub(crate) async fn ask(
+        &mut self,
+        patience: Duration,
+        encode: impl FnOnce(&mut Vec<u8>, i32),
+    ) -> Result<RemotingCommand, RegistrationError> {
         self.opaque = self.opaque.wrapping_add(1);
         let mut frame = Vec::new();
         encode(&mut frame, self.opaque);
@@ -72,7 +81,7 @@ impl NameServerLink {
         });
         let answer = answered.await.map_err(|_| RegistrationError::Timeout(patience))??;
         if answer.code == ResponseCode::SUCCESS.0 {
-            return Ok(());
+            return Ok(answer);
         }
         Err(RegistrationError::Refused { code: ResponseCode(answer.code), remark: answer.remark.unwrap_or_default() })
     }

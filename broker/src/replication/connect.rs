@@ -233,7 +233,7 @@ impl<E: Env> Shard<E> {
     }
 
     /// Never 0, and hard to meet twice.
-    pub(super) fn nonce(&self) -> u64 {
+    pub(crate) fn nonce(&self) -> u64 {
         (u64::from(self.env.random_below(u32::MAX)) << 32) | u64::from(self.env.random_below(u32::MAX)) | 1
     }
 }

@@ -346,7 +346,7 @@ impl<E: Env> Shard<E> {
 }
 
 /// Whether an entry that was not taken over will be, later.
-pub(super) fn waits(error: &AdoptError) -> bool {
+pub(crate) fn waits(error: &AdoptError) -> bool {
     let AdoptError::Append(error) = error else { return false };
     matches!(error, AppendError::Backlog { .. } | AppendError::SegmentPending | AppendError::DiskFull { .. })
 }

@@ -30,8 +30,10 @@ mod status;
 pub mod wire;
 mod write_later;
 
+pub(crate) use drive::waits;
 pub(crate) use install::Installing;
 pub use look::ReplicaView;
 pub use open::{ReplicaOptions, open_replica};
 pub use replica::Replica;
 pub(crate) use role::Answerer;
+pub(crate) use status::{AppendTimes, TransferRate};

@@ -31,6 +31,9 @@ pub(crate) enum Answerer {
 impl<E: Env> Shard<E> {
     /// Who answers the request, now.
     pub(crate) fn answerer(&self, request: &Request<'_>) -> Result<Answerer, Halt> {
+        if let Some(ms) = self.master_slave.get() {
+            return self.answered_here(ms, request);
+        }
         let Some(replica) = self.replica.get() else { return Ok(Answerer::Own) };
         match (replica.phase(), answered_by(request.number)) {
             (_, AnsweredBy::Any | AnsweredBy::Always) if request.peer.id.is_detached() => {
@@ -65,6 +68,9 @@ impl<E: Env> Shard<E> {
 
     /// The refusal of what only the leader does.
     pub(crate) fn not_leading(&self) -> Halt {
+        if let Some(ms) = self.master_slave.get() {
+            return self.not_master(ms);
+        }
         let leader = self.replica.get().and_then(|replica| {
             let leader = replica.leader()?;
             replica.links.borrow().client_address(leader).map(str::to_owned)
@@ -79,6 +85,9 @@ impl<E: Env> Shard<E> {
 
     /// Where the log stands that queues and tables reflect; `None`: nowhere in particular now.
     pub(crate) fn reflected(&self) -> Option<LogPosition> {
+        if let Some(ms) = self.master_slave.get() {
+            return self.reflected_by_copy(ms);
+        }
         let Some(replica) = self.replica.get() else { return Some(self.store.log().end()) };
         match replica.phase() {
             Phase::Leads => Some(self.store.log().end()),

@@ -11,9 +11,10 @@ use protocol::body::{FollowerStatus, LogPlace, ReplicaHistory, ReplicaRole, Repl
 use raft_driver::{Group, PeerProgress, StateRole};
 use storage::commit_log::LogPosition;
 
+pub(crate) use self::append_times::AppendTimes;
 use self::follower_watch::{End, FollowerWatch};
 use self::history::History;
-use self::transfer_rate::TransferRate;
+pub(crate) use self::transfer_rate::TransferRate;
 use super::mend;
 use super::replica::{Phase, Replica};
 use crate::config::parse::node_id::NodeId;
@@ -59,6 +60,9 @@ impl<E: Env> Shard<E> {
 
     /// How this shard's replica is doing; `None` for one that stands alone.
     pub(crate) fn replication_status(&self) -> Option<ReplicationStatus> {
+        if let Some(ms) = self.master_slave.get() {
+            return self.master_slave_status(ms);
+        }
         let replica = self.replica.get()?;
         let group = replica.group.borrow();
         let role = group.role();

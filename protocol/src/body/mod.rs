@@ -37,6 +37,7 @@ pub mod heartbeat;
 pub mod id_list;
 pub mod kv_table;
 pub mod lock_batch;
+pub mod master_slave_state;
 pub mod message_queue;
 mod named_enum;
 pub mod queue_offsets;
@@ -61,6 +62,7 @@ pub use heartbeat::{
 pub use id_list::{ConsumerIdList, GroupList};
 pub use kv_table::KvTable;
 pub use lock_batch::{LockBatchRequest, LockBatchResponse};
+pub use master_slave_state::{MasterSlavePart, MasterSlaveState};
 pub use message_queue::MessageQueue;
 pub use queue_offsets::{ConsumerStatus, QueueOffsets};
 pub use register_broker::RegisterBrokerBody;

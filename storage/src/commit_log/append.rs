@@ -200,6 +200,12 @@ impl<B: AlignedBuffer> Tail<B> {
         self.end
     }
 
+    /// Entries made or taken over from here on carry `id`; there are none yet.
+    pub(crate) fn set_id(&mut self, id: LogId) {
+        assert!(self.end == 0 && self.entry.is_none());
+        self.id = id;
+    }
+
     pub(crate) fn sealed(&self) -> LogPosition {
         LogPosition { position: self.sealed, index: self.index, term: self.last_term, previous: self.previous }
     }

@@ -53,7 +53,7 @@ impl<D: Disk> CommitLog<D> {
             let window = self.copy_across(start, (end - start) as usize).await?;
             for found in memchr::memmem::rfind_iter(&window, &MAGIC.to_be_bytes()) {
                 let at = start + found as u64;
-                let Ok(header) = EntryHeader::decode(self.id, at, &window[found..]) else { continue };
+                let Ok(header) = EntryHeader::decode(self.id.get(), at, &window[found..]) else { continue };
                 let is_around = at <= position && position < header.end();
                 return Ok(is_around.then_some(header));
             }
@@ -85,7 +85,7 @@ impl<D: Disk> CommitLog<D> {
         let position = entry.get(POSITION_AT..).and_then(<[u8]>::first_chunk).map(|bytes| u64::from_be_bytes(*bytes));
         let position = position.unwrap_or_default();
         let refused = |reason| self.damaged(position, reason);
-        let header = EntryHeader::decode(self.id, position, entry).map_err(refused)?;
+        let header = EntryHeader::decode(self.id.get(), position, entry).map_err(refused)?;
         if header.kind == EntryKind::Filler || header.end() - position != entry.len() as u64 {
             return Err(refused(DamageReason::Lengths));
         }
@@ -136,10 +136,10 @@ impl<D: Disk> CommitLog<D> {
     /// Where the header in this file is sound, it is that of the entry; where the one behind is, it came after the entry.
     fn check_is_same(&self, header: &EntryHeader, entry: &[u8], own: &[u8], behind: &[u8]) -> Result<(), StorageError> {
         let crc = crc_of(entry);
-        if EntryHeader::decode(self.id, header.position, own).is_ok() && crc_of(own) != crc {
+        if EntryHeader::decode(self.id.get(), header.position, own).is_ok() && crc_of(own) != crc {
             return Err(self.damaged(header.position, DamageReason::HeaderCrc));
         }
-        match EntryHeader::decode(self.id, header.end(), behind) {
+        match EntryHeader::decode(self.id.get(), header.end(), behind) {
             // Behind what is committed, another entry may have lain before.
             Ok(next) if next.previous != crc && next.end() <= self.acknowledgeable() => {
                 Err(self.damaged(header.position, DamageReason::Previous))

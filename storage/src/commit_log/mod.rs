@@ -5,6 +5,7 @@
 //! writes messages.
 
 mod append;
+pub mod copy;
 pub mod entry;
 mod mend;
 mod read;
@@ -67,12 +68,14 @@ pub struct LogOptions {
     pub cache_bytes: usize,
     /// Whether other replicas keep the same log: then it is for them to say what is committed.
     pub is_replicated: bool,
+    /// Whether its entries are copied from a master's log: what they say of stable storage is true of the master's then.
+    pub is_copied: bool,
 }
 
 /// The log of one shard.
 pub struct CommitLog<D: Disk> {
     disk: D,
-    id: LogId,
+    id: Cell<LogId>,
     options: LogOptions,
     tail: RefCell<Tail<D::Buffer>>,
     segments: Segments<D>,
@@ -428,7 +431,7 @@ impl<D: Disk> CommitLog<D> {
 
     /// The id its entries carry.
     pub fn id(&self) -> LogId {
-        self.id
+        self.id.get()
     }
 
     /// Settings it was opened with.

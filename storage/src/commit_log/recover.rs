@@ -87,7 +87,9 @@ impl<D: Disk> CommitLog<D> {
         let from = start_of(&segments, from)?;
         let mut scan = scan_files(id, &segments, from, &mut visit).await?;
         let behind = look_behind(id, &segments, scan.at).await?;
-        let stable = scan.stable.max(behind.stable);
+        // Entries of a copied log say what was stable on another machine's disk. An end that was taken back may lie below
+        // what the checkpoint says.
+        let stable = if options.is_copied { from.stable.min(scan.at.position) } else { scan.stable.max(behind.stable) };
         if stable > scan.at.position && !options.is_replicated {
             let (file, at) = locate(&segments, scan.at.position);
             return Err(StorageError::Damaged { file, at, reason: scan.stopped, stable });
@@ -125,7 +127,7 @@ impl<D: Disk> CommitLog<D> {
         }
         let log = Self {
             disk,
-            id,
+            id: Cell::new(id),
             options,
             tail: RefCell::new(tail),
             segments,
@@ -198,7 +200,7 @@ impl<D: Disk> CommitLog<D> {
             let segment_end = self.segments.end_of(at.position);
             bytes.resize(HEADER_BYTES, 0);
             ring.read(at.position, &mut bytes);
-            let Ok(header) = EntryHeader::decode(self.id, at.position, &bytes) else { return Ok(adopted) };
+            let Ok(header) = EntryHeader::decode(self.id.get(), at.position, &bytes) else { return Ok(adopted) };
             // A filler has the term of the entry before it, which may be of the run before.
             if header.kind != EntryKind::Filler && ring_term.is_some_and(|term| header.term != term) {
                 return Ok(adopted);
@@ -425,7 +427,7 @@ impl<D: Disk> CommitLog<D> {
             while position < to.min(reader.end()) {
                 let head = reader.bytes(position, HEADER_BYTES).await?;
                 let header =
-                    EntryHeader::decode(self.id, position, head).map_err(|reason| damaged(position, reason))?;
+                    EntryHeader::decode(self.id.get(), position, head).map_err(|reason| damaged(position, reason))?;
                 if header.kind != EntryKind::Filler {
                     let payload = reader.bytes(header.payload_position(), header.payload_bytes as usize).await?;
                     header.check_payload(payload).map_err(|reason| damaged(position, reason))?;
@@ -464,7 +466,8 @@ async fn look_behind<F: LogFile>(
             for found in memchr::memmem::find_iter(window, &MAGIC.to_be_bytes()) {
                 let at = position + found as u64;
                 let Ok(header) = EntryHeader::decode(id, at, &window[found..]) else { continue };
-                if found < bytes && header.index > end.index {
+                // Terms never go down: one of a lower term was taken back, or cut off.
+                if found < bytes && header.index > end.index && header.term >= end.term {
                     behind.entries += 1;
                     behind.last = at;
                     behind.stable = behind.stable.max(header.stable);

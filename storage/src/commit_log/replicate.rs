@@ -79,10 +79,10 @@ impl<D: Disk> CommitLog<D> {
     fn check_continues(&self, bytes: &[u8]) -> Result<(EntryHeader, bool), DamageReason> {
         let tail = self.tail.borrow();
         let at = tail.sealed();
-        let (header, at, segment_end) = match EntryHeader::decode(self.id, at.position, bytes) {
+        let (header, at, segment_end) = match EntryHeader::decode(self.id.get(), at.position, bytes) {
             Ok(header) => (header, at, tail.segment_end()),
             Err(DamageReason::Misplaced { claims }) if claims == tail.segment_end() => {
-                let header = EntryHeader::decode(self.id, claims, bytes)?;
+                let header = EntryHeader::decode(self.id.get(), claims, bytes)?;
                 let previous = tail.filler_crc();
                 (header, LogPosition { position: claims, previous, ..at }, claims + self.options.segment_bytes)
             }
@@ -101,7 +101,7 @@ impl<D: Disk> CommitLog<D> {
     /// # Errors
     /// As for [`CommitLog::flush`]; or the files cannot be changed, then the log takes no more writes.
     pub async fn truncate(&self, at: LogPosition) -> Result<(), StorageError> {
-        assert!(self.options.is_replicated && at.position >= self.committed.get(), "what is committed stays");
+        assert!(at.position >= self.committed.get() || !self.options.is_replicated, "what is committed stays");
         self.turns.begin().await;
         let result = match self.refuse_after_failure() {
             Ok(()) => self.flush_and_cut(at).await,
@@ -120,6 +120,8 @@ impl<D: Disk> CommitLog<D> {
         tail.go_back(at, self.segments.end_of(at.position), carry);
         self.written.set(at.position);
         self.stable.set(self.stable.get().min(at.position));
+        // Of a replicated log it lies below anyway; in another it means nothing.
+        self.committed.set(self.committed.get().min(at.position));
         self.cache.borrow_mut().cut(at.position);
         self.read_ahead.forget();
         Ok(())
@@ -145,7 +147,7 @@ impl<D: Disk> CommitLog<D> {
             return Ok(None);
         }
         let head = self.copy(at.position, HEADER_BYTES).await?;
-        let Ok(header) = EntryHeader::decode(self.id, at.position, &head) else { return Ok(None) };
+        let Ok(header) = EntryHeader::decode(self.id.get(), at.position, &head) else { return Ok(None) };
         let follows = continues(&header, at).is_ok();
         let next = if header.kind == EntryKind::Filler { header.end() } else { at.position };
         Ok(follows.then_some(next))
@@ -160,7 +162,7 @@ impl<D: Disk> CommitLog<D> {
         let (mut at, mut raw) = (position, Vec::new());
         while at + (HEADER_BYTES as u64) <= end.min(segment_end) {
             let head = self.copy(at, HEADER_BYTES).await?;
-            let header = match EntryHeader::decode(self.id, at, &head) {
+            let header = match EntryHeader::decode(self.id.get(), at, &head) {
                 Ok(header) => header,
                 Err(reason) if raw.is_empty() => return Err(self.damaged(at, reason)),
                 Err(_) => break,
@@ -193,7 +195,7 @@ impl<D: Disk> CommitLog<D> {
             return Ok(if first == 0 { LogPosition::default() } else { self.end() });
         }
         let head = self.copy(first, HEADER_BYTES).await?;
-        let header = EntryHeader::decode(self.id, first, &head).map_err(|reason| self.damaged(first, reason))?;
+        let header = EntryHeader::decode(self.id.get(), first, &head).map_err(|reason| self.damaged(first, reason))?;
         let index = if header.kind == EntryKind::Filler { header.index } else { header.index - 1 };
         Ok(LogPosition { position: first, index, term: header.term, previous: header.previous })
     }
@@ -252,7 +254,8 @@ impl<D: Disk> CommitLog<D> {
     /// No entry begins there, or I/O.
     pub async fn position_behind(&self, position: u64) -> Result<LogPosition, StorageError> {
         let head = self.copy(position, HEADER_BYTES).await?;
-        let header = EntryHeader::decode(self.id, position, &head).map_err(|reason| self.damaged(position, reason))?;
+        let header =
+            EntryHeader::decode(self.id.get(), position, &head).map_err(|reason| self.damaged(position, reason))?;
         let (index, term, previous) = (header.index, header.term, crc_of(&head));
         Ok(LogPosition { position: header.end(), index, term, previous })
     }

@@ -2,8 +2,13 @@ use super::*;
 use crate::file::LogWrites;
 use crate::file::sim::{CallKind, Counts, Fault, Injection, SimDisk, block_on};
 
-const OPTIONS: LogOptions =
-    LogOptions { segment_bytes: 64 << 10, flush: FlushMode::Sync, cache_bytes: 0, is_replicated: false };
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 64 << 10,
+    flush: FlushMode::Sync,
+    cache_bytes: 0,
+    is_replicated: false,
+    is_copied: false,
+};
 const UNIT_BYTES: usize = 10_000;
 const SEEDS: u64 = 40;
 

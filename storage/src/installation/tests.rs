@@ -9,8 +9,13 @@ use crate::consume_queue::ConsumeQueues;
 use crate::file::sim::{Executor, SimDisk};
 
 const ID: LogId = LogId(1);
-const OPTIONS: LogOptions =
-    LogOptions { segment_bytes: 64 << 10, flush: FlushMode::Sync, cache_bytes: 0, is_replicated: true };
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 64 << 10,
+    flush: FlushMode::Sync,
+    cache_bytes: 0,
+    is_replicated: true,
+    is_copied: false,
+};
 const QUEUES: u32 = 3;
 const BODY_BYTES: usize = 900;
 

@@ -16,6 +16,7 @@ pub mod java;
 pub mod kept_messages;
 pub mod live_broker;
 pub mod log_copies;
+pub mod master_slave_pair;
 pub mod mqadmin;
 pub mod name_server;
 pub mod open_files;

@@ -92,6 +92,25 @@ pub fn oldest_kept(folder: &Path) -> u64 {
     firsts.min().unwrap_or_else(|| panic!("no segments in {}", folder.display()))
 }
 
+/// Compares the files of two logs that both end at `end`, all of it written.
+///
+/// # Panics
+/// When they differ; with where.
+pub fn expect_same_files(folders: &[PathBuf; 2], end: u64) {
+    let [one, other] = folders.each_ref().map(|folder| LogFiles::in_folder(folder.clone()));
+    let mut at = 0;
+    while at < end {
+        let (next, entry) = one.entry(at);
+        assert!(
+            other.entry(at).1 == entry,
+            "another entry at {at} in {} than in {}",
+            folders[1].display(),
+            folders[0].display()
+        );
+        at = next;
+    }
+}
+
 /// Waits until every replica of a shard has what the longest log has now.
 ///
 /// # Panics

@@ -106,6 +106,8 @@ impl ReplicaNode {
         ];
         let mut properties: BTreeMap<&str, &str> = own.iter().map(|(key, value)| (*key, value.as_str())).collect();
         properties.extend(further.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        // An empty value: as if it were not there.
+        properties.retain(|_, value| !value.is_empty());
         let lines: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         let path = self.configuration();
         fs::write(&path, lines).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));

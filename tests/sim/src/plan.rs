@@ -149,7 +149,13 @@ impl Plan {
         Self {
             seed,
             log_id: LOG_ID,
-            options: LogOptions { segment_bytes: 64 << 10, flush, cache_bytes: 64 << 10, is_replicated: false },
+            options: LogOptions {
+                segment_bytes: 64 << 10,
+                flush,
+                cache_bytes: 64 << 10,
+                is_replicated: false,
+                is_copied: false,
+            },
             ring_bytes: None,
             capacity: None,
             delay_max: 2,
@@ -172,7 +178,7 @@ impl Plan {
         Self {
             seed,
             log_id: LOG_ID,
-            options: LogOptions { segment_bytes, flush, cache_bytes, is_replicated: false },
+            options: LogOptions { segment_bytes, flush, cache_bytes, is_replicated: false, is_copied: false },
             ring_bytes,
             capacity,
             delay_max: rng.random_range(0..=4),

@@ -8,8 +8,13 @@ use storage::store::{MessageStore, Replay};
 
 const QUEUES: u32 = 50_000;
 const TOPIC: &str = "many";
-const OPTIONS: LogOptions =
-    LogOptions { segment_bytes: 64 << 20, flush: FlushMode::Async, cache_bytes: 1 << 20, is_replicated: false };
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 64 << 20,
+    flush: FlushMode::Async,
+    cache_bytes: 1 << 20,
+    is_replicated: false,
+    is_copied: false,
+};
 /// What a checkpoint calls for itself and for one queue that grew.
 const CALLS_OF_A_CHECKPOINT_MAX: u64 = 60;
 

@@ -39,8 +39,13 @@ impl Story {
 
     /// Opens the store; `None` if the disk stops before it is open.
     fn try_open(&mut self) -> Option<Result<(), StorageError>> {
-        let options =
-            LogOptions { segment_bytes: SEGMENT_BYTES, flush: self.flush, cache_bytes: 0, is_replicated: false };
+        let options = LogOptions {
+            segment_bytes: SEGMENT_BYTES,
+            flush: self.flush,
+            cache_bytes: 0,
+            is_replicated: false,
+            is_copied: false,
+        };
         let (disk, ring) = (self.sim.clone(), self.ring.clone().map(|ring| Box::new(ring) as Box<dyn Ring>));
         let opened = self.executor.block_on(async move {
             let mut replayed = ReplayedControls::default();

@@ -26,7 +26,7 @@ impl Sample {
 
 /// See the module's text. Times are ms since 1970.
 #[derive(Debug, Default)]
-pub(super) struct AppendTimes {
+pub(crate) struct AppendTimes {
     samples: VecDeque<Sample>,
     /// Of entries up to here it is known only that they were there then; they may be older.
     before: Sample,
@@ -34,13 +34,13 @@ pub(super) struct AppendTimes {
 
 impl AppendTimes {
     /// A leader begins, with entries up to `end` that others appended.
-    pub(super) fn restart(&mut self, now_ms: i64, end: u64) {
+    pub(crate) fn restart(&mut self, now_ms: i64, end: u64) {
         self.samples.clear();
         self.before = Sample::at(now_ms, end);
     }
 
     /// The log goes up to `end` now.
-    pub(super) fn note(&mut self, now_ms: i64, end: u64) {
+    pub(crate) fn note(&mut self, now_ms: i64, end: u64) {
         let newest = self.samples.back().map_or(self.before.last, |sample| sample.last);
         if end <= newest {
             return;
@@ -52,14 +52,14 @@ impl AppendTimes {
     }
 
     /// Every follower has all up to `index`.
-    pub(super) fn forget(&mut self, index: u64) {
+    pub(crate) fn forget(&mut self, index: u64) {
         while let Some(sample) = self.samples.pop_front_if(|sample| sample.last <= index) {
             self.before = sample;
         }
     }
 
     /// How long ago the entry `index` was appended, ms.
-    pub(super) fn age(&self, index: u64, now_ms: i64) -> Extent {
+    pub(crate) fn age(&self, index: u64, now_ms: i64) -> Extent {
         let since = |ms: i64| now_ms.saturating_sub(ms).max(0).unsigned_abs();
         if index <= self.before.last {
             return Extent::AtLeast(since(self.before.last_ms));

@@ -5,7 +5,7 @@ const PERIOD_MS: i64 = 1_000;
 
 /// Bytes a second of late.
 #[derive(Copy, Clone, Debug, Default)]
-pub(super) struct TransferRate {
+pub(crate) struct TransferRate {
     /// When the period under way began, and where the log ended then.
     from: Option<(i64, u64)>,
     bytes_per_second: u64,
@@ -13,7 +13,7 @@ pub(super) struct TransferRate {
 
 impl TransferRate {
     /// The log ends at `offset` now.
-    pub(super) fn note(&mut self, now_ms: i64, offset: u64) {
+    pub(crate) fn note(&mut self, now_ms: i64, offset: u64) {
         let Some((from_ms, from)) = self.from else {
             self.from = Some((now_ms, offset));
             return;
@@ -28,7 +28,7 @@ impl TransferRate {
         self.bytes_per_second = u64::try_from(elapsed_ms).map_or(0, |elapsed_ms| grown * 1_000 / elapsed_ms.max(1));
     }
 
-    pub(super) fn bytes_per_second(&self) -> u64 {
+    pub(crate) fn bytes_per_second(&self) -> u64 {
         self.bytes_per_second
     }
 }

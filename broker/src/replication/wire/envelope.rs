@@ -52,10 +52,14 @@ pub enum Kind {
     EntryWanted,
     /// See [`EntryGiven`](super::EntryGiven).
     EntryGiven,
+    /// See [`CopyRequest`](super::CopyRequest).
+    CopyRequest,
+    /// See [`CopyPiece`](super::CopyPiece).
+    CopyPiece,
 }
 
 /// In the order of their numbers, the first has number 1.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     Kind::Hello,
     Kind::Refused,
     Kind::Raft,
@@ -68,6 +72,8 @@ const KINDS: [Kind; 12] = [
     Kind::Forwarded,
     Kind::EntryWanted,
     Kind::EntryGiven,
+    Kind::CopyRequest,
+    Kind::CopyPiece,
 ];
 
 impl Kind {
@@ -194,6 +200,8 @@ fn node(found: u64, field: &'static str) -> Result<u64, WireError> {
 mod tests {
     use super::*;
 
+    /// Behind the last number.
+    const NO_KIND: u8 = KINDS.len() as u8 + 1;
     const ENVELOPE: Envelope = Envelope { from: 1, to: 2, log_id: 0xABCD, session: 7, sequence: 9 };
 
     fn encoded(envelope: Envelope) -> Vec<u8> {
@@ -217,7 +225,7 @@ mod tests {
             assert_eq!(Kind::from_wire(number), Ok(kind));
         }
         assert_eq!(Kind::from_wire(0), Err(WireError::Kind { found: 0 }));
-        assert_eq!(Kind::from_wire(13), Err(WireError::Kind { found: 13 }));
+        assert_eq!(Kind::from_wire(NO_KIND), Err(WireError::Kind { found: NO_KIND }));
     }
 
     #[test]
@@ -242,7 +250,7 @@ mod tests {
         assert_eq!(error(b"{\"code\":310}"), WireError::Magic { found: 0x7B22_636F });
         assert_eq!(error(&changed(4, 2)), WireError::Version { found: 2 });
         assert!(matches!(error(&changed(33, 1)), WireError::HeaderCrc { .. }));
-        assert_eq!(error(&with_right_crc(changed(5, 13))), WireError::Kind { found: 13 });
+        assert_eq!(error(&with_right_crc(changed(5, NO_KIND))), WireError::Kind { found: NO_KIND });
         assert!(matches!(error(&with_right_crc(changed(7, 1))), WireError::BadValue { field: "zero", .. }));
         assert!(matches!(error(&with_right_crc(changed(23, 0))), WireError::BadValue { field: "from", .. }));
         assert_eq!(error(&header[..10]), WireError::Cut { field: "header crc", need: 4, have: 2 });

@@ -17,6 +17,7 @@
 //! checked against the bytes that are there.
 
 pub mod checkpoint;
+pub mod copy;
 pub mod entry;
 pub mod envelope;
 pub mod error;
@@ -32,6 +33,7 @@ pub mod replica_message;
 mod tests;
 
 pub use self::checkpoint::{CheckpointPiece, CheckpointRequest};
+pub use self::copy::{CopyPiece, CopyRequest, CopyStatus};
 pub use self::entry::{EntryGiven, EntryWanted};
 pub use self::envelope::{Envelope, Kind};
 pub use self::error::WireError;

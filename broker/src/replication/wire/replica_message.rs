@@ -3,6 +3,7 @@
 use protocol::frame::{Frame, HeaderEncoding};
 
 use super::checkpoint::{CheckpointPiece, CheckpointRequest};
+use super::copy::{CopyPiece, CopyRequest};
 use super::entry::{EntryGiven, EntryWanted};
 use super::envelope::{self, Envelope, Kind};
 use super::error::WireError;
@@ -44,6 +45,10 @@ pub enum ReplicaMessage<'a> {
     EntryWanted(EntryWanted),
     /// That entry.
     EntryGiven(EntryGiven<'a>),
+    /// A slave asks its master for what comes next.
+    CopyRequest(CopyRequest),
+    /// What comes next.
+    CopyPiece(CopyPiece<'a>),
 }
 
 impl<'a> ReplicaMessage<'a> {
@@ -69,6 +74,8 @@ impl<'a> ReplicaMessage<'a> {
             Kind::Forwarded => Self::Forwarded(Forwarded::decode(&mut fields, body)?),
             Kind::EntryWanted => Self::EntryWanted(EntryWanted::decode(&mut fields)?),
             Kind::EntryGiven => Self::EntryGiven(EntryGiven::decode(&mut fields, body)?),
+            Kind::CopyRequest => Self::CopyRequest(CopyRequest::decode(&mut fields)?),
+            Kind::CopyPiece => Self::CopyPiece(CopyPiece::decode(&mut fields, body)?),
         };
         fields.finish()?;
         // Kinds with a body have taken it whole; the others have none.
@@ -93,6 +100,8 @@ impl<'a> ReplicaMessage<'a> {
             Self::Forwarded(_) => Kind::Forwarded,
             Self::EntryWanted(_) => Kind::EntryWanted,
             Self::EntryGiven(_) => Kind::EntryGiven,
+            Self::CopyRequest(_) => Kind::CopyRequest,
+            Self::CopyPiece(_) => Kind::CopyPiece,
         }
     }
 
@@ -105,8 +114,9 @@ impl<'a> ReplicaMessage<'a> {
             Self::Forward(forward) => forward.frame,
             Self::Forwarded(forwarded) => forwarded.frames,
             Self::EntryGiven(given) => given.entry,
+            Self::CopyPiece(piece) => piece.log,
             Self::Hello(_) | Self::Refused(_) | Self::LogEnd(_) | Self::Pull(_) => &[],
-            Self::CheckpointRequest(_) | Self::EntryWanted(_) => &[],
+            Self::CheckpointRequest(_) | Self::EntryWanted(_) | Self::CopyRequest(_) => &[],
         }
     }
 
@@ -128,7 +138,8 @@ impl<'a> ReplicaMessage<'a> {
     pub fn encode_head(&self, envelope: &Envelope, body_bytes: usize, out: &mut Vec<u8>) {
         let frame = envelope.begin(self.kind(), out);
         let fields = FieldWriter(out);
-        let has_own_checksums = matches!(self, Self::Raft(_) | Self::Pulled(_) | Self::EntryGiven(_));
+        let has_own_checksums =
+            matches!(self, Self::Raft(_) | Self::Pulled(_) | Self::EntryGiven(_) | Self::CopyPiece(_));
         assert!(has_own_checksums || body_bytes == self.body().len(), "{:?} with {body_bytes} bytes", self.kind());
         match self {
             Self::Hello(hello) => hello.encode(fields),
@@ -143,6 +154,8 @@ impl<'a> ReplicaMessage<'a> {
             Self::Forwarded(forwarded) => forwarded.encode(fields),
             Self::EntryWanted(wanted) => wanted.encode(fields),
             Self::EntryGiven(given) => given.encode(fields),
+            Self::CopyRequest(request) => request.encode(fields),
+            Self::CopyPiece(piece) => piece.encode(fields),
         }
         envelope::end(frame, body_bytes, out);
     }

@@ -2,8 +2,13 @@ use super::*;
 use crate::commit_log::{FlushMode, LogId, LogOptions};
 use crate::file::sim::{SimDisk, block_on};
 
-const OPTIONS: LogOptions =
-    LogOptions { segment_bytes: 64 << 10, flush: FlushMode::Sync, cache_bytes: 0, is_replicated: true };
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 64 << 10,
+    flush: FlushMode::Sync,
+    cache_bytes: 0,
+    is_replicated: true,
+    is_copied: false,
+};
 const ENTRIES: usize = 12;
 
 async fn open(disk: &SimDisk) -> CommitLog<SimDisk> {

@@ -3,8 +3,13 @@ use crate::commit_log::entry::LogId;
 use crate::commit_log::{FlushMode, LogOptions};
 use crate::file::sim::{SimDisk, block_on};
 
-const OPTIONS: LogOptions =
-    LogOptions { segment_bytes: 64 << 10, flush: FlushMode::Sync, cache_bytes: 0, is_replicated: true };
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 64 << 10,
+    flush: FlushMode::Sync,
+    cache_bytes: 0,
+    is_replicated: true,
+    is_copied: false,
+};
 
 fn run<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
     block_on(1, future)

@@ -96,7 +96,7 @@ fn values_that_do_not_fit_each_other_are_named_together() {
 #[test]
 fn a_promise_that_cannot_be_kept_is_refused() {
     let scratch = Scratch::new("promises");
-    for (key, value) in [("aclEnable", "true"), ("useTLS", "true"), ("brokerRole", "SYNC_MASTER")] {
+    for (key, value) in [("aclEnable", "true"), ("useTLS", "true"), ("enableControllerMode", "true")] {
         let start = BrokerStart::new(key, &scratch).set(key, value);
         expect_refused(&start, &[&format!("{key}={value} is refused"), "not there yet", "broker.conf"]);
     }

@@ -77,7 +77,13 @@ fn client_host(number: u16) -> HostId {
 impl RunPlan {
     /// Nothing goes wrong; tests set what they are about.
     pub fn calm(seed: u64, flush: FlushMode) -> Self {
-        let log = LogOptions { segment_bytes: 128 << 10, flush, cache_bytes: 64 << 10, is_replicated: false };
+        let log = LogOptions {
+            segment_bytes: 128 << 10,
+            flush,
+            cache_bytes: 64 << 10,
+            is_replicated: false,
+            is_copied: false,
+        };
         let ring_bytes = (flush == FlushMode::Async).then_some(256 << 10);
         Self {
             seed,
@@ -147,6 +153,7 @@ impl RunPlan {
             flush,
             cache_bytes: [0, 16 << 10, 256 << 10][rng.random_range(0..3)],
             is_replicated: false,
+            is_copied: false,
         };
         let settings = StoreSettings {
             log,

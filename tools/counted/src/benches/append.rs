@@ -51,6 +51,7 @@ impl Log {
             flush: FlushMode::Async,
             cache_bytes: CACHE_BYTES,
             is_replicated: false,
+            is_copied: false,
         };
         let id = LogId(7);
         let mut replay = NothingToReplay;

@@ -50,7 +50,13 @@ impl Stand {
         let topics = TopicOptions::of_broker(&config.identity.cluster_name, &identity.broker_name);
         let groups = GroupOptions { auto_create: true };
         let mut replay = TableReplay::new(topics, groups, config.topics.delay_levels.clone(), env.now_ms());
-        let options = LogOptions { segment_bytes: 1 << 30, flush: FlushMode::Async, cache_bytes, is_replicated: false };
+        let options = LogOptions {
+            segment_bytes: 1 << 30,
+            flush: FlushMode::Async,
+            cache_bytes,
+            is_replicated: false,
+            is_copied: false,
+        };
         let disk = MemoryDisk::default();
         let opening = MessageStore::open(disk.clone(), LogId(7), options, None, &mut replay);
         let (store, _) = block_on(opening).expect("an empty store opens");

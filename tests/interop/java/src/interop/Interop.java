@@ -12,6 +12,7 @@ import interop.scenario.Offsets;
 import interop.scenario.PullConsumer;
 import interop.scenario.PushConcurrent;
 import interop.scenario.PushOrderly;
+import interop.scenario.ReadAll;
 import interop.scenario.Rebalance;
 import interop.scenario.RebalanceLive;
 import interop.scenario.Resume;
@@ -48,6 +49,7 @@ public final class Interop {
         Map.entry("lite-pull-assign", LitePull::assign),
         Map.entry("lite-pull-subscribe", LitePull::subscribe),
         Map.entry("pull-consumer", PullConsumer::run),
+        Map.entry("read-all", ReadAll::run),
         Map.entry("tags", Tags::run),
         Map.entry("sql-filter", SqlFilter::run),
         Map.entry("rebalance", Rebalance::run),
