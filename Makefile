@@ -11,7 +11,7 @@ BENCH ?=
 FUZZ_SECONDS ?= 5
 # Fresh simulation seeds in `make sim-quick`.
 SEEDS ?= 12000
-# Of whole clusters: brokers or replicas, clients and the network between them.
+# Of whole clusters, and as many of groups of replicas.
 CLUSTER_SEEDS ?= 1000
 # Of groups of bare Raft replicas.
 RAFT_SEEDS ?= 2000
@@ -66,9 +66,9 @@ sim-quick:
 	SIM_SEEDS=$(SEEDS) CLUSTER_SEEDS=$(CLUSTER_SEEDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
 	SIM_SEEDS=$(RAFT_SEEDS) $(CARGO) test --locked --profile sim -p raft-driver --test simulation -- --nocapture
 
-## sim: fresh seeds for SECONDS seconds; SEED=n replays one
+## sim: every seeded test, of stores, clusters and groups, takes fresh seeds for SECONDS seconds; SEED=n replays one
 sim:
-	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
+	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim $(if $(SEED),--test crash --test cluster_seeds) -- --nocapture
 
 ## interop: stock clients, kill -9, bad input, start-up errors and the faults of replicated brokers, with real processes
 interop: interop-clients

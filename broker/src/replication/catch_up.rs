@@ -219,6 +219,8 @@ impl<E: Env> Shard<E> {
             }
         };
         replica.catching_up.set(Some(CatchingUp { is_writing: true, ask_ms }));
+        // Raft may learn meanwhile that some of it is committed: it is applied once.
+        replica.is_reading.set(true);
         let (shard, commit_index) = (self.clone(), pulled.commit_index.min(shared));
         self.env.spawn(async move { shard.apply_pulled(commit_index).await });
         Ok(())
@@ -260,16 +262,19 @@ impl<E: Env> Shard<E> {
     /// Applies what was pulled, makes it last, and asks for more or is done.
     async fn apply_pulled(self: Rc<Self>, commit_index: u64) {
         let Some(replica) = self.replica.get() else { return };
-        if let Err(error) = self.apply_up_to(replica, commit_index).await {
+        let applied = self.apply_up_to(replica, commit_index).await;
+        replica.is_reading.set(false);
+        if let Err(error) = applied {
             return self.stop_replica(replica, &error);
         }
         if self.store.log().needs_next_segment() {
             let _ = self.store.log().prepare_next_segment().await;
         }
-        let Some(state) = replica.catching_up.get() else { return };
-        replica.catching_up.set(Some(CatchingUp { is_writing: false, ..state }));
-        self.end_catch_up(replica);
-        self.pull_more(replica);
+        if let Some(state) = replica.catching_up.get() {
+            replica.catching_up.set(Some(CatchingUp { is_writing: false, ..state }));
+            self.end_catch_up(replica);
+            self.pull_more(replica);
+        }
         self.replicate();
         self.confirm_and_resume();
     }
@@ -288,6 +293,8 @@ impl<E: Env> Shard<E> {
             let unsound = |reason| StorageError::Damaged { file: log.file_name(next), at: next, reason, stable: next };
             let header = EntryHeader::decode(log.id(), next, &head).map_err(unsound)?;
             let bytes = log.copy(next, (header.end() - next) as usize).await?;
+            // It may have been damaged since it came.
+            header.check_payload(&bytes[HEADER_BYTES..]).map_err(unsound)?;
             let at = self.apply_entry(&bytes, next, &mut woken).map_err(unsound)?;
             replica.applied.set(at);
             log.set_committed(at.position);

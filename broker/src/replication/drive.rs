@@ -256,7 +256,8 @@ impl<E: Env> Shard<E> {
             else {
                 unreachable!("Raft knows every entry that is not applied")
             };
-            match self.store.log().with_cached(position, bytes, |bytes| self.apply_entry(bytes, position, &mut woken)) {
+            // Not what a read of the files brought along: that may be damaged, and nobody checks it here.
+            match self.store.log().with_newest(position, bytes, |bytes| self.apply_entry(bytes, position, &mut woken)) {
                 Some(Ok(at)) => replica.applied.set(at),
                 Some(Err(error)) => {
                     self.stop_replica(replica, &error);

@@ -88,4 +88,9 @@ impl<E: Env> Shard<E> {
     pub fn newest_from(&self) -> u64 {
         self.store.log().cached_from()
     }
+
+    /// Physical offset up to which the log is on stable storage.
+    pub fn stable_end(&self) -> u64 {
+        self.store.log().stable()
+    }
 }

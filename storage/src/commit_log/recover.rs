@@ -152,7 +152,11 @@ impl<D: Disk> CommitLog<D> {
         report.end = tail.end();
         // A single write is torn at most, so what is sound further on had been written after it was stable.
         let torn_end = report.end + BUFFER_BYTES_MAX as u64;
-        report.may_have_forgotten = options.is_replicated && (stable > report.end || behind.last > torn_end);
+        // Nearer, a sound entry stands behind damage, or behind a hole in the write that was torn: this replica cannot tell
+        // which, and the others have what it confirmed.
+        let is_followed = behind.entries > 0 && behind.last_since >= report.end;
+        report.may_have_forgotten =
+            options.is_replicated && (stable > report.end || behind.last > torn_end || is_followed);
         report.term = report.term.max(tail.sealed().term);
         drop(tail);
         Ok((log, report))
@@ -401,6 +405,8 @@ struct Behind {
     term: u64,
     /// Physical offset of the last sound header.
     last: u64,
+    /// The same, of those whose term is not lower than that of the last entry; others were taken back before that came.
+    last_since: u64,
 }
 
 impl<D: Disk> CommitLog<D> {
@@ -470,6 +476,9 @@ async fn look_behind<F: LogFile>(
                 if found < bytes && header.index > end.index && header.term >= end.term {
                     behind.entries += 1;
                     behind.last = at;
+                    if header.term >= end.term {
+                        behind.last_since = at;
+                    }
                     behind.stable = behind.stable.max(header.stable);
                     behind.term = behind.term.max(header.term);
                 }

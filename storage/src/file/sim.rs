@@ -7,6 +7,7 @@
 //! - A failed sync forsakes the writes that it should have covered: a later sync succeeds without them, as on Linux.
 //! - Creations, renames and removals are durable after a sync of their directory; at a power loss a prefix of the
 //!   un-synced ones of each directory survives.
+//! - A misdirected write is told to have happened, and happened somewhere else.
 //! - A call takes effect when it completes, some polls after it was made. What is under way at a crash has happened, or
 //!   not, or in part.
 //!
@@ -18,6 +19,7 @@ mod counts;
 mod executor;
 mod fault;
 mod log_file;
+mod misdirection;
 mod namespace;
 mod plain_file;
 mod ring;
@@ -38,6 +40,7 @@ pub use counts::Counts;
 pub use executor::{Executor, RunEnd, Task, block_on, yield_now};
 pub use fault::{CallKind, Fault, Faults, Injection};
 pub use log_file::SimLogFile;
+use misdirection::Misdirection;
 use namespace::NodeId;
 pub use plain_file::SimPlainFile;
 pub use ring::SimRing;
@@ -187,6 +190,46 @@ impl SimDisk {
             let content = state.content(file);
             Ok(content.read(0, content.length() as usize))
         })
+    }
+
+    /// At most `bytes` bytes of a file at `offset` as reads see them, past counting and faults.
+    /// # Errors
+    /// If there is no such file.
+    pub fn peek(&self, path: &str, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        self.with(|state| {
+            let file = state.names.find_file(path)?;
+            Ok(state.content(file).read(offset, bytes))
+        })
+    }
+
+    /// The next write to a segment of the log that is not longer than `range` lands within `range` of the file `path`
+    /// instead of where it should; nobody is told. `range` is in whole blocks.
+    /// # Errors
+    /// If there is no such file.
+    pub fn misdirect_write(&self, path: &str, range: Range<u64>) -> io::Result<()> {
+        self.with(|state| {
+            let file = state.names.find_file(path)?;
+            state.misdirection = Some(Misdirection::new(file, range));
+            Ok(())
+        })
+    }
+
+    /// What misdirected writes left out and nothing has overwritten since: in which file, and where it ends there.
+    pub fn missing_writes(&self) -> Vec<(String, u64)> {
+        self.with(|state| {
+            let missing = |(path, file): (String, NodeId)| Some((path, state.missing.end_of(file)?));
+            state.names.files().into_iter().filter_map(missing).collect()
+        })
+    }
+
+    /// Calls off a misdirected write that is still to come.
+    pub fn call_off_misdirection(&self) {
+        self.with(|state| state.misdirection = None);
+    }
+
+    /// Writes durably, where it should be, what misdirected writes left out.
+    pub fn mend_missing(&self) {
+        self.with(DiskState::mend_missing);
     }
 
     async fn call(&self, kind: CallKind, place: &str, effect: Effect) -> io::Result<u64> {

@@ -2,6 +2,10 @@
 
 use std::fmt;
 use std::io::Write;
+use std::num::NonZero;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::Violation;
@@ -32,37 +36,80 @@ fn number_from_env(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
-/// Runs `SEED=n` alone; else as many seeds as the variable of `seeds` says, or as `SIM_SECONDS` leave time for. The seeds
-/// are fresh each time; a failing one is printed with the command that runs it again.
+/// What is run, and how it is told.
+struct Job<'a, R> {
+    test: &'a str,
+    run: R,
+    seeds: Range<u64>,
+    time_max: Duration,
+    start: Instant,
+    next: AtomicU64,
+    is_over: AtomicBool,
+}
+
+/// Runs `SEED=n` alone; else as many seeds as the variable of `seeds` says, or as `SIM_SECONDS` leave time for, on as many
+/// threads as there are cores, or `SIM_THREADS`. The seeds are fresh each time, or go on from `FIRST_SEED`; a failing one is
+/// printed with the command that runs it again.
 /// # Panics
 /// If a seed fails.
-pub fn run_seeds<T: Total>(test: &str, seeds: SeedCount, run: impl Fn(u64) -> Result<T, Violation>) {
-    let mut total = T::default();
+pub fn run_seeds<T: Total + Send>(test: &str, seeds: SeedCount, run: impl Fn(u64) -> Result<T, Violation> + Sync) {
+    let start = Instant::now();
     if let Some(seed) = number_from_env("SEED") {
-        total.add(&run_one(test, seed, &run));
-        return report(test, &total, Duration::ZERO);
+        let job = Job::of(test, &run, seed..seed.saturating_add(1), Duration::MAX);
+        return report(test, &job.work(), start.elapsed());
     }
     let seconds = number_from_env("SIM_SECONDS");
     let count =
         number_from_env(seeds.variable).unwrap_or(if seconds.is_some() { u64::MAX >> 16 } else { seeds.default });
+    let first = number_from_env("FIRST_SEED").unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.as_nanos() as u64 & 0xFFFF_FFFF_FFFF
+    });
     let time_max = seconds.map_or(Duration::MAX, Duration::from_secs);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let base = now.as_nanos() as u64 & 0xFFFF_FFFF_FFFF;
-    let start = Instant::now();
-    for seed in base..base + count {
-        total.add(&run_one(test, seed, &run));
-        if start.elapsed() > time_max {
-            break;
+    let job = Job::of(test, &run, first..first.saturating_add(count), time_max);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let threads = number_from_env("SIM_THREADS").unwrap_or(cores).clamp(1, count.max(1));
+    let mut total = T::default();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| job.work())).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(done) => total.add(&done),
+                Err(panic) => resume_unwind(panic),
+            }
         }
-    }
+    });
     report(test, &total, start.elapsed());
 }
 
-fn run_one<T>(test: &str, seed: u64, run: &impl Fn(u64) -> Result<T, Violation>) -> T {
-    let _named = NamedOnPanic { test, seed };
-    match run(seed) {
-        Ok(summary) => summary,
-        Err(violation) => panic!("{violation}"),
+impl<'a, T: Total, R: Fn(u64) -> Result<T, Violation>> Job<'a, &'a R> {
+    fn of(test: &'a str, run: &'a R, seeds: Range<u64>, time_max: Duration) -> Self {
+        let next = AtomicU64::new(seeds.start);
+        Self { test, run, seeds, time_max, start: Instant::now(), next, is_over: AtomicBool::new(false) }
+    }
+
+    /// Seeds, one after the other, until none is left, the time is over or one has failed.
+    fn work(&self) -> T {
+        let mut total = T::default();
+        while !self.is_over.load(Ordering::Relaxed) {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            if seed >= self.seeds.end {
+                break;
+            }
+            total.add(&self.run_one(seed));
+            if self.start.elapsed() > self.time_max {
+                break;
+            }
+        }
+        total
+    }
+
+    fn run_one(&self, seed: u64) -> T {
+        let _named = NamedOnPanic { test: self.test, seed, is_over: &self.is_over };
+        match (self.run)(seed) {
+            Ok(summary) => summary,
+            Err(violation) => panic!("{violation}"),
+        }
     }
 }
 
@@ -71,17 +118,22 @@ pub fn report(test: &str, total: &impl fmt::Display, took: Duration) {
     let _ = writeln!(std::io::stderr(), "{test}, {:.1} s: {total}", took.as_secs_f64());
 }
 
-/// Names the seed whatever the run panics on.
+/// Names the seed whatever the run panics on, and has the other threads end.
 struct NamedOnPanic<'a> {
     test: &'a str,
     seed: u64,
+    is_over: &'a AtomicBool,
 }
 
 impl Drop for NamedOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let Self { test, seed } = self;
-            eprintln!("seed {seed} failed; again: SEED={seed} cargo test --release -p sim {test} -- --nocapture");
+            let Self { test, seed, is_over } = self;
+            is_over.store(true, Ordering::Relaxed);
+            let _ = writeln!(
+                std::io::stderr(),
+                "seed {seed} failed; again: SEED={seed} cargo test --locked --profile sim -p sim {test} -- --exact --nocapture"
+            );
         }
     }
 }

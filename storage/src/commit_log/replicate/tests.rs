@@ -124,6 +124,47 @@ fn what_was_taken_back_does_not_come_again_after_a_crash() {
 }
 
 #[test]
+fn damage_that_sound_entries_stand_behind_is_not_taken_for_a_torn_end() {
+    for hit in 0..4 {
+        let disk = SimDisk::new(hit);
+        let user = disk.clone();
+        let place = run(async move {
+            let (log, entries) = log_of(&user, &[1, 1, 2, 2], 300).await;
+            let end = behind(&log, &entries[hit as usize]).await.position;
+            end - entries[hit as usize].len() as u64..end
+        });
+        let disk = disk.power_loss();
+        disk.flip_bits("commitlog/00000000000000000000", place, 3).unwrap();
+        run(async move {
+            let opened = CommitLog::open(disk, LogId(1), OPTIONS, None, None, None, |_, _| Ok(())).await;
+            let (log, report) = opened.unwrap();
+            assert_eq!(log.end().index, hit, "up to where it is sound");
+            // The last one may as well be a write that never ended.
+            assert_eq!(report.may_have_forgotten, hit < 3, "entry {hit}");
+        });
+    }
+}
+
+#[test]
+fn what_was_taken_back_and_replaced_is_no_sign_of_damage() {
+    let disk = SimDisk::new(5);
+    let user = disk.clone();
+    run(async move {
+        let (log, entries) = log_of(&user, &[1, 1, 2, 2, 2], 300).await;
+        let (_, others) = log_of(&SimDisk::new(6), &[1, 1, 3], 300).await;
+        log.truncate(behind(&log, &entries[1]).await).await.unwrap();
+        adopt(&log, &others[2]).await;
+        log.flush().await.unwrap();
+    });
+    let disk = disk.kill();
+    run(async move {
+        let opened = CommitLog::open(disk, LogId(1), OPTIONS, None, None, None, |_, _| Ok(())).await;
+        let (log, report) = opened.unwrap();
+        assert_eq!((log.end().index, report.may_have_forgotten), (3, false));
+    });
+}
+
+#[test]
 fn the_end_goes_back_over_segments_and_on_from_there() {
     run(async {
         let disk = SimDisk::new(5);

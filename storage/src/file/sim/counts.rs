@@ -25,6 +25,8 @@ pub struct Counts {
     pub names_lost: u64,
     /// Bits flipped on request.
     pub bits_flipped: u64,
+    /// Writes that landed elsewhere, on request.
+    pub writes_misdirected: u64,
 }
 
 impl Counts {
@@ -72,6 +74,7 @@ impl Counts {
         self.sectors_lost += other.sectors_lost;
         self.names_lost += other.names_lost;
         self.bits_flipped += other.bits_flipped;
+        self.writes_misdirected += other.writes_misdirected;
     }
 }
 
@@ -93,7 +96,7 @@ impl fmt::Display for Counts {
         write!(
             f,
             "  {} kills and {} power losses, {} calls cut off; {} writes stable by themselves; un-synced: {} sectors kept, \
-             {} lost or torn, {} names lost; {} bits flipped",
+             {} lost or torn, {} names lost; {} bits flipped, {} writes misdirected",
             self.kills,
             self.power_losses,
             self.calls_cut_off,
@@ -101,7 +104,8 @@ impl fmt::Display for Counts {
             self.sectors_kept,
             self.sectors_lost,
             self.names_lost,
-            self.bits_flipped
+            self.bits_flipped,
+            self.writes_misdirected
         )
     }
 }

@@ -13,10 +13,11 @@ use super::buffer::SimBuffer;
 use super::content::Content;
 use super::counts::Counts;
 use super::fault::{ArmedInjection, CallKind, Fault, Faults, Injection};
+use super::misdirection::{Misdirection, MissingBlocks};
 use super::namespace::{Namespace, NodeId, error};
 use super::survival::Survival;
 use super::{SECTOR_BYTES, salted};
-use crate::file::LogWrites;
+use crate::file::{BLOCK_BYTES, LogWrites};
 
 /// What a call will change.
 pub(super) enum Effect {
@@ -105,6 +106,8 @@ pub(super) struct DiskState {
     pub(super) delay_max: u32,
     pub(super) faults: Faults,
     pub(super) trace: bool,
+    pub(super) misdirection: Option<Misdirection>,
+    pub(super) missing: MissingBlocks,
     injections: Vec<ArmedInjection>,
     /// Calls until the disk stops; see `SimDisk::stop_at`.
     calls_to_stop: Option<u64>,
@@ -128,6 +131,8 @@ impl DiskState {
             delay_max: 2,
             faults: Faults::none(),
             trace: false,
+            misdirection: None,
+            missing: MissingBlocks::default(),
             injections: Vec::new(),
             calls_to_stop: None,
             stopped: false,
@@ -308,12 +313,34 @@ impl DiskState {
         }
     }
 
-    fn write_log(&mut self, sequence: u64, file: NodeId, offset: u64, bytes: &[u8], writes: LogWrites) {
+    fn write_log(&mut self, sequence: u64, mut file: NodeId, mut offset: u64, bytes: &[u8], writes: LogWrites) {
+        let is_whole = bytes.len().is_multiple_of(BLOCK_BYTES) && !bytes.is_empty();
+        let misdirection = self.misdirection.as_ref().filter(|_| is_whole);
+        if let Some(to) = misdirection.and_then(|to| to.target(bytes.len() as u64, &mut self.damage_rng))
+            && self.files.contains_key(&to.0)
+        {
+            self.misdirection = None;
+            self.counts.writes_misdirected += 1;
+            self.missing.left_out(file, offset, bytes);
+            (file, offset) = to;
+        }
+        self.missing.written(file, offset..offset + bytes.len() as u64);
         match writes {
             LogWrites::Seen => self.content_mut(file).write(sequence, offset, bytes),
             LogWrites::Stable => {
                 self.counts.stable_writes += 1;
                 self.content_mut(file).write_durably(sequence, offset, bytes);
+            }
+        }
+    }
+
+    /// See [`super::SimDisk::mend_missing`].
+    pub(super) fn mend_missing(&mut self) {
+        for ((file, offset), block) in self.missing.take() {
+            let sequence = self.next_sequence();
+            // A file that is gone misses nothing.
+            if let Some(content) = self.files.get_mut(&file) {
+                content.write_durably(sequence, offset, &block);
             }
         }
     }
@@ -432,6 +459,7 @@ impl DiskState {
         }
         self.orphans = 0;
         self.heal();
+        self.missing.take();
         self.stopped = false;
     }
 
@@ -439,6 +467,7 @@ impl DiskState {
     pub(super) fn heal(&mut self) {
         self.faults = Faults::none();
         self.injections.clear();
+        self.misdirection = None;
         self.calls_to_stop = None;
     }
 

@@ -10,10 +10,13 @@ use storage::commit_log::{self, FlushMode};
 use tokio::sync::oneshot;
 
 use super::cluster::Cluster;
+use super::damage::Damage;
 use super::fault_plan::ClusterFault;
 use super::member::Stopping;
+use super::message_faults::MessageChances;
 use super::network::{HostId, Reception};
 use super::process::Ending;
+use super::promise::Promise;
 use crate::machine::Machine;
 use crate::plan::Crash;
 
@@ -40,6 +43,7 @@ pub(super) enum Undo {
     SpeedUpDisk(usize),
     MakeRoom(usize),
     MendDisk(usize),
+    ReceiveMessages(usize),
 }
 
 impl<M: Machine> Cluster<M> {
@@ -63,6 +67,9 @@ impl<M: Machine> Cluster<M> {
         member.commits_kept = Duration::ZERO;
         if member.is_failing {
             self.world.oracle.borrow_mut().disk_fails(life);
+        }
+        if member.node.is_damaged() {
+            self.world.oracle.borrow_mut().disk_is_damaged(life);
         }
         let disk_is_troubled = member.is_failing || member.is_full;
         member.node.start(life, disk_is_troubled);
@@ -171,6 +178,12 @@ impl<M: Machine> Cluster<M> {
                 let behind = Duration::from_millis((-by_ms).max(0) as u64);
                 member.calm_since = member.calm_since.max(now) + behind;
             }
+            ClusterFault::LoseMessages { node, chances, lasts } => {
+                self.members[node].node.message_faults().set(chances);
+                self.do_at(now + lasts, Action::End(Undo::ReceiveMessages(node)));
+            }
+            ClusterFault::MisdirectWrite { node } => self.damage(node, Damage::MisdirectedWrite),
+            ClusterFault::BitRot { node, bits } if self.is_replica(node) => self.damage(node, Damage::BitRot { bits }),
             ClusterFault::BitRot { node, bits } => {
                 let sim = self.members[node].node.sim();
                 let segments: Vec<String> =
@@ -182,6 +195,10 @@ impl<M: Machine> Cluster<M> {
                 }
             }
         }
+    }
+
+    fn is_replica(&self, number: usize) -> bool {
+        self.promises.get(&self.members[number].group).is_some_and(Promise::is_of_replicas)
     }
 
     fn stop(&mut self, number: usize, down: Duration) {
@@ -229,6 +246,7 @@ impl<M: Machine> Cluster<M> {
             Undo::Unsilence(links) => {
                 links.iter().for_each(|(from, to)| self.network.borrow_mut().unsilence(now, *from, *to));
             }
+            Undo::ReceiveMessages(node) => self.members[node].node.message_faults().set(MessageChances::default()),
             Undo::SpeedUpLink(one, other) => self.network.borrow_mut().slow_down(one, other, 1),
             Undo::SpeedUpDisk(node) => {
                 self.members[node].node.pace().slow_down(1);
@@ -292,6 +310,7 @@ impl<M: Machine> Cluster<M> {
 
     /// A node may have forgotten the end of its log.
     fn forget(&mut self, number: usize) {
+        self.members[number].node.forgot();
         let group = self.members[number].group;
         let is_too_much = self.promises.get_mut(&group).is_none_or(|promise| promise.forgets(number));
         if is_too_much {
@@ -307,13 +326,20 @@ impl<M: Machine> Cluster<M> {
             return self.trace(&format!("node {number} keeps its disk: too many have forgotten something"));
         }
         self.summary.lost_disks += 1;
+        self.empty_disk(number, down);
+    }
+
+    pub(super) fn empty_disk(&mut self, number: usize, down: Duration) {
         self.crash(number, Crash::PowerLoss, down);
         self.forget(number);
         self.members[number].node.lose_disk();
+        if let Some(promise) = self.promises.get_mut(&self.members[number].group) {
+            promise.is_sound(number);
+        }
     }
 
     /// A replica that gave up because of its disk takes part again when somebody starts its process anew.
-    fn restart_if_stopped(&mut self, number: usize) {
+    pub(super) fn restart_if_stopped(&mut self, number: usize) {
         if self.members[number].node.has_stopped_replica() {
             self.crash(number, Crash::Kill, RESTART);
         }
@@ -330,8 +356,15 @@ impl<M: Machine> Cluster<M> {
                 Action::Start(_) => self.do_at(at.min(now + RESTART), action),
             }
         }
+        self.is_healed = true;
         for number in 0..self.members.len() {
             self.restart_if_stopped(number);
+            let node = &mut self.members[number].node;
+            node.look_again();
+            if node.is_damaged() && !node.was_started_since_damage() {
+                // It finds at its start what it can find.
+                self.crash(number, Crash::Kill, RESTART);
+            }
         }
         for member in &mut self.members {
             member.node.sim().heal();

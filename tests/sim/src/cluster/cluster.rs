@@ -52,6 +52,7 @@ pub struct Cluster<M: Machine> {
     /// Of each group.
     pub(super) promises: BTreeMap<GroupNumber, Promise>,
     pub(super) summary: ClusterSummary,
+    pub(super) is_healed: bool,
     trace: bool,
 }
 
@@ -78,6 +79,7 @@ impl<M: Machine> Cluster<M> {
             invariants: Vec::new(),
             promises: BTreeMap::new(),
             summary: ClusterSummary::default(),
+            is_healed: false,
             trace: std::env::var_os("TRACE").is_some(),
         }
     }
@@ -139,6 +141,7 @@ impl<M: Machine> Cluster<M> {
         summary.network = self.network.borrow().counts().clone();
         for member in &self.members {
             summary.disk.add(&member.node.disk_counts());
+            summary.messages.add(&member.node.message_faults().counts());
         }
         summary
     }
@@ -214,6 +217,10 @@ impl<M: Machine> Cluster<M> {
 
     /// Replicas that have got back what they forgot.
     fn note_trust(&mut self) {
+        if !self.promises.values().any(Promise::is_weak) {
+            return;
+        }
+        self.look_after_damaged();
         for (number, member) in self.members.iter().enumerate() {
             let Some(promise) = self.promises.get_mut(&member.group).filter(|promise| promise.is_weak()) else {
                 continue;
@@ -287,6 +294,11 @@ impl<M: Machine> Cluster<M> {
             Stepped::Ended(error) => {
                 let member = &self.members[number];
                 self.trace(&format!("node {number} does not start: {error}"));
+                if member.node.is_damaged() {
+                    self.summary.failed_starts += 1;
+                    self.replace_disk(number);
+                    return Ok(true);
+                }
                 if !member.node.disk_is_troubled() && !error.is_disk_full() {
                     return Err(Violation(format!("the store of node {number} does not open: {error}")));
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use storage::file::sim::Counts;
 
+use super::message_faults::MessageCounts;
 use super::network::NetworkCounts;
 use crate::seeds::Total;
 
@@ -66,6 +67,16 @@ pub struct ClusterSummary {
     pub longest_recovery: Duration,
     /// Entries that groups of replicas committed.
     pub entries: u64,
+    /// Bytes of the log of one replica that were compared with the others' when everything was over.
+    pub compared: u64,
+    /// Disks on which bits were flipped.
+    pub rotten_disks: u64,
+    /// Such disks, or ones that confused addresses, whose replica got everything back by itself.
+    pub repaired_disks: u64,
+    /// Such disks that were replaced by empty ones.
+    pub replaced_disks: u64,
+    /// What networks did to messages between replicas.
+    pub messages: MessageCounts,
     /// Terms in which such a group had a leader.
     pub leaders: u64,
     /// Catch-ups that needed a checkpoint, by the processes that ran last.
@@ -122,6 +133,11 @@ impl Total for ClusterSummary {
         self.longest_recovery = self.longest_recovery.max(other.longest_recovery);
         self.entries += other.entries;
         self.leaders += other.leaders;
+        self.compared += other.compared;
+        self.rotten_disks += other.rotten_disks;
+        self.repaired_disks += other.repaired_disks;
+        self.replaced_disks += other.replaced_disks;
+        self.messages.add(&other.messages);
         self.network.add(&other.network);
         self.disk.add(&other.disk);
         self.digest ^= other.digest;
@@ -168,7 +184,16 @@ impl fmt::Display for ClusterSummary {
             self.failing_disks,
             self.longest_recovery.as_secs_f64()
         )?;
-        writeln!(f, "  {} entries committed by groups, {} terms with a leader", self.entries, self.leaders)?;
+        writeln!(
+            f,
+            "  {} entries committed by groups, {} terms with a leader, {} bytes the same on all replicas",
+            self.entries, self.leaders, self.compared
+        )?;
+        writeln!(
+            f,
+            "  {} disks with flipped bits; {} of these or with misdirected writes repaired, {} replaced; of replicas' messages {}",
+            self.rotten_disks, self.repaired_disks, self.replaced_disks, self.messages
+        )?;
         writeln!(f, "  {}", self.network)?;
         write!(f, "{}", self.disk)
     }

@@ -204,12 +204,18 @@ impl Consumer {
                 }
             };
             let is_of_queue = record.topic == TOPIC && record.queue_id == queue.queue_id as i32;
+            if !is_of_queue && self.world.oracle.borrow().may_read_around_damage(told.by) {
+                return Ok(Pulled::Nothing);
+            }
             require(is_of_queue, || format!("{queue:?} has a message of {} {}", record.topic, record.queue_id))?;
             found.push((record.queue_offset as u64, record.body));
         }
         let next = number(answer, "nextBeginOffset")?;
         let offsets = found.iter().map(|(offset, _)| *offset);
         let is_dense = !found.is_empty() && offsets.eq(at..next);
+        if !is_dense && self.world.oracle.borrow().may_read_around_damage(told.by) {
+            return Ok(Pulled::Nothing);
+        }
         let what = || {
             let offsets: Vec<u64> = found.iter().map(|(offset, _)| *offset).collect();
             format!("a pull of {queue:?} at {at} brought {offsets:?} and goes on at {next}")

@@ -6,6 +6,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use storage::file::sim::{CallKind, Fault, Faults};
 
+use super::message_faults::MessageChances;
 use super::network::HostId;
 use crate::plan::Crash;
 
@@ -124,7 +125,23 @@ pub enum ClusterFault {
         /// Milliseconds forward.
         by_ms: i64,
     },
-    /// Bits of a log segment flip. Only for machines whose group has others.
+    /// Messages of Raft that a machine receives are lost, come twice, or late.
+    LoseMessages {
+        /// Whose.
+        node: usize,
+        /// How often.
+        chances: MessageChances,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// A write to the log lands where another one was. Only for machines whose group has others; left out where those
+    /// could not make up for it.
+    MisdirectWrite {
+        /// Whose.
+        node: usize,
+    },
+    /// Bits of what a machine has on its disk flip. In a group of replicas left out where the others could not make up for
+    /// it.
     BitRot {
         /// Whose.
         node: usize,
@@ -203,15 +220,22 @@ impl Targets {
         let pairs = |from: usize| (0..self.nodes.len()).map(move |to| (from, to));
         let is_cut =
             |(from, to): &(usize, usize)| apart[*from] && !apart[*to] || !one_way && apart[*to] && !apart[*from];
-        let cut = (0..self.nodes.len()).flat_map(pairs).filter(is_cut);
+        // Somebody whom both sides hear.
+        let bridge = rng.random_bool(0.2).then(|| rng.random_range(0..self.nodes.len()));
+        let is_bridged = |(from, to): &(usize, usize)| bridge == Some(*from) || bridge == Some(*to);
+        let cut = (0..self.nodes.len()).flat_map(pairs).filter(|pair| is_cut(pair) && !is_bridged(pair));
         cut.map(|(from, to)| (self.nodes[from], self.nodes[to])).collect()
     }
 
     /// Draws one fault for a group of replicas.
     pub fn draw_group(&self, rng: &mut StdRng) -> ClusterFault {
         let node = rng.random_range(0..self.nodes.len());
-        match rng.random_range(0..10) {
+        match rng.random_range(0..14) {
             0 => ClusterFault::LoseDisk { node, down: seconds(rng, 0.02, 3.0) },
+            3 => ClusterFault::BitRot { node, bits: 1 << rng.random_range(0..6) },
+            4 => ClusterFault::MisdirectWrite { node },
+            5 => ClusterFault::LoseMessages { node, chances: draw_chances(rng), lasts: seconds(rng, 0.2, 5.0) },
+            // Changes of members have their place here.
             1 | 2 => ClusterFault::Silence {
                 links: self.draw_split(rng),
                 lasts: seconds(rng, 0.2, 5.0),
@@ -255,6 +279,11 @@ impl Targets {
             _ => ClusterFault::Checkpoint { node },
         }
     }
+}
+
+fn draw_chances(rng: &mut StdRng) -> MessageChances {
+    let mut chance = || if rng.random_bool(0.6) { rng.random_range(0.01..0.4) } else { 0.0 };
+    MessageChances { lost: chance(), twice: chance(), late: chance() }
 }
 
 fn draw_disk_faults(rng: &mut StdRng) -> Faults {

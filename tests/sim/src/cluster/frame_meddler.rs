@@ -63,10 +63,11 @@ impl FrameMeddler {
     }
 
     /// What to do with a frame of another replica; the own log ends at `end`.
-    pub(super) fn received(&mut self, frame: &Frame<'_>, id: LogId, end: LogPosition) -> Treatment {
+    pub(super) fn received(&mut self, frame: &Frame<'_>, id: LogId, end: impl FnOnce() -> LogPosition) -> Treatment {
         if self.mischief.is_none() {
             return Treatment::Honest;
         }
+        let end = end();
         let Ok((envelope, ReplicaMessage::Raft(step))) = ReplicaMessage::decode(frame) else {
             return Treatment::Honest;
         };

@@ -40,13 +40,14 @@ struct Seen {
     kept: usize,
     /// Entries that it called committed in this life.
     committed: usize,
+    /// How often it may have forgotten something.
+    times_forgot: u32,
 }
 
 /// See the module's text.
 pub struct GroupWatch {
     group: GroupNumber,
     id: LogId,
-    segment_bytes: u64,
     oracle: Rc<RefCell<Oracle>>,
     forgiven: u64,
     leaders: BTreeMap<u64, u64>,
@@ -55,27 +56,24 @@ pub struct GroupWatch {
     held: HashMap<(usize, u32), u32>,
     /// What is committed, by index, from 1.
     committed: Vec<Entry>,
+    /// Replicas whose disk is damaged, a bit each. What they say they keep is taken for kept: they are a minority, and
+    /// where the damage lies only they can know.
+    damaged: u32,
 }
 
 impl GroupWatch {
     /// Of a group of so many replicas. All nodes of the cluster are its.
-    pub fn new(
-        group: GroupNumber,
-        replicas: usize,
-        id: LogId,
-        segment_bytes: u64,
-        oracle: Rc<RefCell<Oracle>>,
-    ) -> Self {
+    pub fn new(group: GroupNumber, replicas: usize, id: LogId, oracle: Rc<RefCell<Oracle>>) -> Self {
         Self {
             group,
             id,
-            segment_bytes,
             oracle,
             forgiven: 0,
             leaders: BTreeMap::new(),
             seen: (0..replicas).map(|_| Seen::default()).collect(),
             held: HashMap::new(),
             committed: Vec::new(),
+            damaged: 0,
         }
     }
 
@@ -85,6 +83,7 @@ impl GroupWatch {
     pub fn look<M: Machine>(&mut self, nodes: &[&Node<M>]) -> Result<(), Violation> {
         self.forget_forgiven();
         let mut changed = Vec::new();
+        self.damaged = bits(nodes.iter().map(|node| node.is_damaged()));
         for (number, node) in nodes.iter().enumerate() {
             let Some(view) = node.process().and_then(|process| process.shard().replica_view()) else { continue };
             // What one that has given up has in memory may never have come into its files.
@@ -131,12 +130,15 @@ impl GroupWatch {
 
     /// Takes back and adds what the log did since it was seen last.
     fn follow_log<M: Machine>(&mut self, number: usize, node: &Node<M>, view: &ReplicaView) -> Result<(), Violation> {
-        let (id, segment_bytes) = (self.id, self.segment_bytes);
+        let id = self.id;
         let seen = &mut self.seen[number];
-        if seen.life != node.life() {
+        let kept_before = (seen.life != node.life()).then_some(seen.kept);
+        if kept_before.is_some() {
             seen.committed = 0;
         }
-        let mut reader = HeaderReader { node, segment_bytes, file: None };
+        let may_forget = seen.times_forgot != node.times_forgot() || node.is_damaged();
+        seen.times_forgot = node.times_forgot();
+        let reader = LogReader::new(node);
         // What was removed at the beginning cannot be looked at, and is committed: what came in the place of all of it, with a
         // checkpoint, may begin behind what was seen.
         let is_removed = |entry: &Entry| entry.start < view.first;
@@ -149,29 +151,40 @@ impl GroupWatch {
             }
             let is_there = seen.entries.len() as u64 <= view.end.index
                 && last.end <= view.end.position
-                && reader.read(last.start).is_some_and(|head| crc_of(&head) == last.crc);
+                && reader.header(last.start).is_some_and(|head| crc_of(&head) == last.crc);
             if is_there {
                 break;
             }
             seen.entries.pop();
         }
         let entries = seen.entries.len();
-        require(entries >= seen.committed, || {
+        // What a file has lost cannot be read here either.
+        let may_miss = node.is_damaged() || node.has_failed_sync();
+        require(entries >= seen.committed || may_miss, || {
             format!(
                 "node {number} took back entries behind {entries}, it had called {} committed: {view:?}",
                 seen.committed
             )
         })?;
+        let kept = kept_before.filter(|_| !may_forget).unwrap_or(0);
+        require(entries >= kept, || {
+            format!("node {number} started with {entries} entries, it had said that it keeps {kept}: {view:?}")
+        })?;
         seen.kept = seen.kept.min(entries);
+        seen.committed = seen.committed.min(entries);
         let (mut at, mut previous) = seen.entries.last().map_or((0, Some(0)), |last| (last.end, Some(last.crc)));
         if at < view.first {
             // A filler was removed with the segment that it ended.
             (at, previous) = (view.first, None);
         }
         while at < view.end.position {
-            let head = reader.read(at);
+            let head = reader.header(at);
             let header = head.as_ref().and_then(|head| EntryHeader::decode(id, at, head).ok());
             let (Some(head), Some(header)) = (head, header) else {
+                // After a sync that failed, a file may have forgotten what was written, and the log takes nothing any more.
+                if may_miss {
+                    return Ok(());
+                }
                 return Err(Violation(format!("node {number} has no entry at {at} of its log: {view:?}")));
             };
             let crc = crc_of(&head);
@@ -205,7 +218,7 @@ impl GroupWatch {
                 })?,
                 None => {
                     let holders = self.held.get(&(at, entry.crc)).copied().unwrap_or_default();
-                    if holders.count_ones() < majority {
+                    if (holders | self.damaged).count_ones() < majority {
                         let views: Vec<_> = self.seen.iter().map(|seen| (seen.kept, seen.view)).collect();
                         return Err(Violation(format!(
                             "node {number} calls entry {} committed, {entry:?}; it was kept by {holders:#b} only: {views:#?}",
@@ -219,6 +232,34 @@ impl GroupWatch {
         }
     }
 
+    /// Compares the logs of all replicas, byte by byte, from where the last of them begins up to what is committed; all of them
+    /// serve. Where old entries `may_rot`, a copy that does not fit its checksum is left out: nobody has read it yet. Returns the
+    /// bytes of one.
+    /// # Errors
+    /// The first place where they differ.
+    pub fn compare_logs<M: Machine>(&self, nodes: &[&Node<M>], may_rot: bool) -> Result<u64, Violation> {
+        let views = nodes.iter().filter_map(|node| node.process()?.shard().replica_view());
+        let kept_from = views.map(|view| view.first).max().unwrap_or(0);
+        let is_sound = |entry: &Entry, bytes: &[u8]| {
+            let header = EntryHeader::decode(self.id, entry.start, bytes);
+            header.is_ok_and(|header| header.check_payload(&bytes[HEADER_BYTES..]).is_ok())
+        };
+        for (at, entry) in self.committed.iter().enumerate().filter(|(_, entry)| entry.start >= kept_from) {
+            let bytes = (entry.end - entry.start) as usize;
+            let copies = nodes.iter().map(|node| LogReader::new(node).bytes(entry.start, bytes)).enumerate();
+            let is_rotten = |bytes: &Option<Vec<u8>>| bytes.as_ref().is_some_and(|bytes| !is_sound(entry, bytes));
+            let mut copies = copies.filter(|(_, copy)| !(may_rot && is_rotten(copy)));
+            let first = copies.next().and_then(|(_, bytes)| bytes).filter(|bytes| is_sound(entry, bytes));
+            require(first.is_some(), || format!("entry {} is committed and cannot be read: {entry:?}", at + 1))?;
+            let other = copies.find(|(_, copy)| *copy != first);
+            require(other.is_none(), || {
+                let other = other.map_or(0, |(number, _)| number);
+                format!("node {other} has another entry {} than those before it, which is committed: {entry:?}", at + 1)
+            })?;
+        }
+        Ok(self.committed.last().map_or(0, |entry| entry.end))
+    }
+
     /// Entries that are committed.
     pub fn committed(&self) -> usize {
         self.committed.len()
@@ -230,28 +271,33 @@ impl GroupWatch {
     }
 }
 
-/// Reads headers where they are: the newest in memory, the others in files.
-struct HeaderReader<'a, M: Machine> {
-    node: &'a Node<M>,
-    segment_bytes: u64,
-    /// First physical offset of the file read last, and its bytes.
-    file: Option<(u64, Vec<u8>)>,
+fn bits(set: impl Iterator<Item = bool>) -> u32 {
+    set.enumerate().fold(0, |bits, (number, is_set)| bits | u32::from(is_set) << number)
 }
 
-impl<M: Machine> HeaderReader<'_, M> {
-    fn read(&mut self, position: u64) -> Option<Vec<u8>> {
+/// Reads entries where they are: the newest in memory, the others in files.
+pub(super) struct LogReader<'a, M: Machine> {
+    node: &'a Node<M>,
+    segment_bytes: u64,
+}
+
+impl<'a, M: Machine> LogReader<'a, M> {
+    pub(super) fn new(node: &'a Node<M>) -> Self {
+        Self { node, segment_bytes: node.segment_bytes() }
+    }
+
+    pub(super) fn header(&self, position: u64) -> Option<Vec<u8>> {
+        self.bytes(position, HEADER_BYTES)
+    }
+
+    pub(super) fn bytes(&self, position: u64, bytes: usize) -> Option<Vec<u8>> {
         let shard = self.node.process()?.shard();
-        let newest = shard.newest_bytes(position, HEADER_BYTES);
+        let newest = shard.newest_bytes(position, bytes);
         if newest.is_some() || position >= shard.newest_from() {
             return newest;
         }
         let first = position / self.segment_bytes * self.segment_bytes;
-        if self.file.as_ref().is_none_or(|(known, _)| *known != first) {
-            let path = format!("{}/{first:020}", commit_log::DIRECTORY);
-            self.file = Some((first, self.node.sim().content(&path).ok()?));
-        }
-        let (_, bytes) = self.file.as_ref()?;
-        let from = (position - first) as usize;
-        bytes.get(from..from + HEADER_BYTES).map(<[u8]>::to_vec)
+        let path = format!("{}/{first:020}", commit_log::DIRECTORY);
+        self.node.sim().peek(&path, position - first, bytes).ok().filter(|found| found.len() == bytes)
     }
 }

@@ -5,7 +5,7 @@
 //! [`cluster`] is the loop that does what is due next. A [`node`] is a machine, a [`process`] one life of the broker on
 //! it: the shard is the real one, in the world of [`sim_env`] on a [`timed_disk`], and its sweep is played as the real
 //! runtime does it. [`network`] moves bytes, or does not. [`producer`] and [`consumer`] are clients; what they see, they
-//! tell the [`oracle`], which knows no machine. [`meddler`] and [`frame_meddler`] make brokers err, so that the oracle can
+//! tell the [`oracle`], which knows no machine. [`message_faults`] are what Raft has to bear. [`meddler`] and [`frame_meddler`] make brokers err, so that the oracle can
 //! show that it notices.
 //!
 //! A broker group is one machine, or several that are replicas of each other. `promise` says which faults may
@@ -17,11 +17,13 @@ pub mod clock;
 pub mod cluster;
 pub mod cluster_summary;
 pub mod consumer;
+mod damage;
 pub mod fault_plan;
 pub mod frame_meddler;
 pub mod group_watch;
 pub mod meddler;
 mod member;
+pub mod message_faults;
 pub mod network;
 pub mod node;
 pub mod oracle;

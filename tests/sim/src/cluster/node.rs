@@ -22,6 +22,7 @@ use storage::store::MessageStore;
 use super::clock::Clock;
 use super::frame_meddler::FrameMeddler;
 use super::meddler::Meddler;
+use super::message_faults::MessageFaults;
 use super::network::{Arrival, End, HostId};
 use super::place::{GROUP, Place};
 use super::process::{CLIENT_PORT, Outgoing, Process, Surroundings, address};
@@ -126,6 +127,12 @@ pub struct Node<M: Machine> {
     lost_counts: Counts,
     /// Something was done to its disk in the present life that a broker may give up for.
     disk_is_troubled: bool,
+    /// The life in which its disk was damaged.
+    damaged_in: Option<LifeNumber>,
+    /// The life in which it was looked at last whether it is so still.
+    looked_in: LifeNumber,
+    times_forgot: u32,
+    message_faults: MessageFaults,
 }
 
 fn broker_config(host: HostId, flush: FlushMode, place: Option<&Place>) -> BrokerConfig {
@@ -152,6 +159,7 @@ impl<M: Machine> Node<M> {
     pub fn new(parts: NodeParts<M>) -> Self {
         let seed = parts.seed;
         let sim = SimDisk::new(seed).with_log_writes(parts.settings.log_writes);
+        let message_faults = MessageFaults::new(seed);
         let pace = Pace::new(seed, parts.clock.clone());
         let wall_clock = WallClock::new(parts.clock.clone());
         let config = Arc::new(broker_config(parts.host, parts.settings.log.flush, parts.place.as_ref()));
@@ -173,6 +181,10 @@ impl<M: Machine> Node<M> {
             syncs_failed_before: 0,
             lost_counts: Counts::default(),
             disk_is_troubled: false,
+            damaged_in: None,
+            looked_in: 0,
+            times_forgot: 0,
+            message_faults,
         }
     }
 
@@ -202,6 +214,56 @@ impl<M: Machine> Node<M> {
         assert!(!self.is_up() && self.ring.is_none(), "it has no power");
         self.lost_counts.add(&self.sim.counts());
         self.sim = SimDisk::new(self.rng.random()).with_log_writes(self.parts.settings.log_writes);
+        self.damaged_in = None;
+    }
+
+    /// Whether what is on its disk is not what was written, somewhere.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged_in.is_some()
+    }
+
+    pub(super) fn set_damaged(&mut self) {
+        self.damaged_in = Some(self.life);
+    }
+
+    /// It is to be asked [`Self::is_first_look_since_damage`] again.
+    pub(super) fn look_again(&mut self) {
+        self.looked_in = 0;
+    }
+
+    pub(super) fn set_sound(&mut self) {
+        self.damaged_in = None;
+    }
+
+    pub(super) fn was_started_since_damage(&self) -> bool {
+        self.damaged_in.is_some_and(|life| life != self.life)
+    }
+
+    /// Whether it was not asked this before in a life that began after the damage.
+    pub(super) fn is_first_look_since_damage(&mut self) -> bool {
+        self.was_started_since_damage() && std::mem::replace(&mut self.looked_in, self.life) != self.life
+    }
+
+    pub(super) fn rng(&mut self) -> &mut StdRng {
+        &mut self.rng
+    }
+
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.parts.settings.log.segment_bytes
+    }
+
+    /// How often it may have forgotten what it had said that it keeps.
+    pub fn times_forgot(&self) -> u32 {
+        self.times_forgot
+    }
+
+    pub(super) fn forgot(&mut self) {
+        self.times_forgot += 1;
+    }
+
+    /// What is done to the messages that it receives of other replicas.
+    pub fn message_faults(&self) -> &MessageFaults {
+        &self.message_faults
     }
 
     /// Whether its replica has given up.
@@ -378,7 +440,8 @@ impl<M: Machine> Node<M> {
         };
         let (clock, meddler, host) = (self.parts.clock.clone(), self.parts.meddler.clone(), self.parts.host);
         let (frame_meddler, log_id) = (self.parts.frame_meddler.clone(), self.log_id());
-        let around = Surroundings { executor, clock, meddler, frame_meddler, host, log_id };
+        let message_faults = self.message_faults.clone();
+        let around = Surroundings { executor, clock, meddler, frame_meddler, message_faults, host, log_id };
         self.state = State::Serving(Box::new(Process::start(parts, around, replica)));
     }
 
@@ -456,6 +519,7 @@ impl<M: Machine> Node<M> {
 
     /// The process ends, and with [`Crash::PowerLoss`] the machine too.
     pub(super) fn crash(&mut self, crash: Crash) {
+        self.mend_hidden_damage();
         if let State::Starting { executor, .. } = &self.state {
             executor.abandon();
         }

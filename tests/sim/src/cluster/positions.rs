@@ -15,6 +15,8 @@ struct Commit {
     offset: u64,
     /// Who answered it, and when.
     answered: Option<(LifeNumber, Duration)>,
+    /// Who told of it first when asked, and when.
+    told: Option<(LifeNumber, Duration)>,
 }
 
 /// All commits, in the order in which they were sent.
@@ -31,7 +33,7 @@ impl Positions {
     /// A consumer is about to commit; returns the commit's number.
     pub(super) fn begin(&mut self, group: ConsumerGroup, queue: Queue, offset: u64) -> usize {
         let commits = self.commits.entry((group, queue)).or_default();
-        commits.push(Commit { offset, answered: None });
+        commits.push(Commit { offset, answered: None, told: None });
         commits.len() - 1
     }
 
@@ -52,9 +54,8 @@ impl Positions {
         told: Told,
     ) -> Result<(), Violation> {
         let commits = self.commits.entry((group, queue)).or_default();
-        let is_kept = |commit: &Commit| {
-            commit.answered.is_some_and(|(by, heard)| heard <= told.asked && lives.keeps_commit(by, heard, told.by))
-        };
+        let is_known = |(by, heard)| heard <= told.asked && lives.keeps_commit(by, heard, told.by);
+        let is_kept = |commit: &Commit| commit.answered.is_some_and(is_known) || commit.told.is_some_and(is_known);
         let kept = commits.iter().rposition(is_kept);
         self.compared += 1;
         self.required += u64::from(kept.is_some());
@@ -72,6 +73,11 @@ impl Positions {
         let kept = kept.map(|kept| commits[kept]);
         require(may_be, || {
             format!("group {group} is said to be at {offset:?} of {queue:?}, it committed {kept:?} for good: {told:?}")
-        })
+        })?;
+        // Nobody who asks later is told of less, though the commit itself was never answered.
+        if let Some(commit) = commits.iter_mut().find(|commit| Some(commit.offset) == offset) {
+            commit.told.get_or_insert((told.by, told.heard));
+        }
+        Ok(())
     }
 }

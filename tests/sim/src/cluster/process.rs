@@ -12,7 +12,7 @@ use broker::maintenance;
 use broker::replication::Replica;
 use broker::service::ShardService;
 use broker::shard::{Shard, ShardParts};
-use protocol::frame::{FRAME_BYTES_MAX, decode_frame_up_to};
+use protocol::frame::{FRAME_BYTES_MAX, Frame, decode_frame_up_to};
 use runtime::loopback::Loopback;
 use runtime::{
     ConnectionId, DIAL_TIMEOUT, Dial, DialError, Flow, Origin, Outbox, Peer, REPLICA_FRAME_BYTES_MAX,
@@ -24,6 +24,7 @@ use storage::file::sim::Executor;
 use super::clock::Clock;
 use super::frame_meddler::FrameMeddler;
 use super::meddler::{Meddler, Treatment};
+use super::message_faults::MessageFaults;
 use super::network::{Arrival, End, HostId};
 
 /// Where clients dial; any other port is for replicas.
@@ -82,6 +83,7 @@ pub(super) struct Surroundings {
     pub(super) clock: Clock,
     pub(super) meddler: Meddler,
     pub(super) frame_meddler: FrameMeddler,
+    pub(super) message_faults: MessageFaults,
     pub(super) host: HostId,
     pub(super) log_id: LogId,
 }
@@ -277,12 +279,8 @@ impl<E: Env> Process<E> {
             let decoded = decode_frame_up_to(&bytes[at..], bytes_max);
             is_over = decoded.is_err();
             let Ok(Some((frame, used))) = decoded else { break };
-            let treatment = if is_replica {
-                let log_end = self.shard.replica_view().map(|view| view.end).unwrap_or_default();
-                self.around.frame_meddler.received(&frame, self.around.log_id, log_end)
-            } else {
-                self.around.meddler.treat(end, &frame)
-            };
+            let treatment =
+                if is_replica { self.treat_replica(end, &frame) } else { self.around.meddler.treat(end, &frame) };
             let flow = match treatment {
                 Treatment::Honest => self.service.frame(&peer, &frame),
                 Treatment::Instead(others) => self.frames(&peer, &others),
@@ -305,11 +303,24 @@ impl<E: Env> Process<E> {
         }
     }
 
+    fn treat_replica(&mut self, end: End, frame: &Frame<'_>) -> Treatment {
+        let Surroundings { frame_meddler, message_faults, log_id, .. } = &mut self.around;
+        let log_end = || self.shard.replica_view().map(|view| view.end).unwrap_or_default();
+        match frame_meddler.received(frame, *log_id, log_end) {
+            Treatment::Honest => message_faults.received(end, frame),
+            Treatment::Instead(frames) => Treatment::Instead(message_faults.renumber(end, frames)),
+            answered => answered,
+        }
+    }
+
     fn frames(&self, peer: &Peer, mut bytes: &[u8]) -> Flow {
         let mut flow = Flow::Continue;
         let bytes_max = if peer.origin.is_replica() { REPLICA_FRAME_BYTES_MAX } else { FRAME_BYTES_MAX };
         while let Ok(Some((frame, used))) = decode_frame_up_to(bytes, bytes_max) {
             flow = self.service.frame(peer, &frame);
+            if matches!(flow, Flow::Close(_)) {
+                break;
+            }
             bytes = &bytes[used..];
         }
         flow
@@ -319,6 +330,7 @@ impl<E: Env> Process<E> {
         if let Some(held) = self.connections.remove(&end) {
             self.ends.remove(&held.peer.id);
             self.loopback.disconnect(held.peer.id);
+            self.around.message_faults.forget(end);
             self.service.closed(&held.peer);
         }
     }

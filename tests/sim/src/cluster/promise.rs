@@ -10,6 +10,10 @@
 //! - A disk that fails or is full stops its replica; what it had confirmed it still knows. A majority of those, or of
 //!   machines that are down, paused or cut off, stops the group, which loses nothing by that.
 //!
+//! - A disk that flips bits, or writes where it should not, is that of a replica that may have forgotten something, until
+//!   its process was started anew, found that out, and has everything again. A minority at a time is damaged. What can
+//!   hide is left out: damage at the very end of a log looks like a write that never ended, see [`super::damage`].
+//!
 //! A replica has got back what it forgot when it says that it can be trusted again. Where a group stands alone on one
 //! machine, ASYNC_FLUSH promises nothing beyond the power, and a lost disk is left out.
 
@@ -20,12 +24,18 @@ use std::collections::BTreeSet;
 pub(super) struct Promise {
     replicas: usize,
     forgetful: BTreeSet<usize>,
+    damaged: BTreeSet<usize>,
 }
 
 impl Promise {
+    /// Whether it speaks of replicas.
+    pub(super) fn is_of_replicas(&self) -> bool {
+        self.replicas > 1
+    }
+
     /// Of a group of so many replicas, which all remember.
     pub(super) fn new(replicas: usize) -> Self {
-        Self { replicas, forgetful: BTreeSet::new() }
+        Self { replicas, forgetful: BTreeSet::new(), damaged: BTreeSet::new() }
     }
 
     fn minority(&self) -> usize {
@@ -34,14 +44,29 @@ impl Promise {
 
     /// Whether a node may lose its disk now.
     pub(super) fn allows_lost_disk(&self, node: usize) -> bool {
-        let others = self.forgetful.iter().filter(|forgetful| **forgetful != node).count();
+        let others = self.forgetful.union(&self.damaged).filter(|weak| **weak != node).count();
         others < self.minority()
+    }
+
+    /// Whether a node's disk may be damaged now.
+    pub(super) fn allows_damage(&self, node: usize) -> bool {
+        self.allows_lost_disk(node)
+    }
+
+    /// A node's disk is damaged.
+    pub(super) fn is_damaged(&mut self, node: usize) {
+        self.damaged.insert(node);
+    }
+
+    /// A node's disk is sound again.
+    pub(super) fn is_sound(&mut self, node: usize) {
+        self.damaged.remove(&node);
     }
 
     /// A node may have forgotten the end of its log. True: the group may have, too.
     pub(super) fn forgets(&mut self, node: usize) -> bool {
         self.forgetful.insert(node);
-        self.forgetful.len() > self.minority()
+        self.forgetful.union(&self.damaged).count() > self.minority()
     }
 
     /// A node has everything again.
@@ -49,9 +74,9 @@ impl Promise {
         self.forgetful.remove(&node);
     }
 
-    /// Whether somebody has not got back what it forgot.
+    /// Whether somebody has not got back what it forgot, or what its disk damaged.
     pub(super) fn is_weak(&self) -> bool {
-        !self.forgetful.is_empty()
+        !self.forgetful.is_empty() || !self.damaged.is_empty()
     }
 }
 
@@ -77,5 +102,17 @@ mod tests {
         assert!(!promise.forgets(1));
         assert!(!promise.allows_lost_disk(2) && promise.allows_lost_disk(1));
         assert!(!Promise::new(1).allows_lost_disk(0));
+    }
+
+    #[test]
+    fn a_damaged_disk_counts_as_one_that_forgets_until_it_is_sound() {
+        let mut promise = Promise::new(3);
+        assert!(promise.allows_damage(0));
+        promise.is_damaged(0);
+        assert!(promise.allows_damage(0) && !promise.allows_damage(1) && !promise.allows_lost_disk(1));
+        assert!(!promise.forgets(0) && promise.forgets(1));
+        promise.is_sound(0);
+        promise.remembers(0);
+        assert!(!promise.forgets(1) && promise.allows_damage(1) && !promise.allows_damage(0));
     }
 }

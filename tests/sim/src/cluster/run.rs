@@ -118,7 +118,7 @@ impl RunPlan {
         let lasts = Duration::from_secs_f64(rng.random_range(4.0..14.0));
         let targets = plan.targets();
         // Sometimes one thing after the other, sometimes all at once.
-        let count = if rng.random_bool(0.5) { rng.random_range(1..6) } else { rng.random_range(6..20) };
+        let count = if rng.random_bool(0.5) { rng.random_range(1..7) } else { rng.random_range(7..24) };
         let faults = (0..count).map(|_| (lasts.mul_f64(rng.random_range(0.0..1.0)), targets.draw_group(rng))).collect();
         Self { lasts, faults, ..plan }.replicated()
     }
@@ -208,9 +208,9 @@ pub fn run_plan<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<Clust
         views.iter().fold((0, 0), |sum, view| (sum.0 + view.installations, sum.1 + view.mended));
     let (entries, leaders) =
         run.watch.map_or((0, 0), |watch| (watch.borrow().committed() as u64, watch.borrow().leaders() as u64));
-    let (audited, longest_recovery) = (run.audited, run.recovery);
+    let (audited, compared, longest_recovery) = (run.audited, run.compared, run.recovery);
     let ran = run.cluster.summary();
-    Ok(ClusterSummary { audited, longest_recovery, entries, leaders, installations, mended, ..ran })
+    Ok(ClusterSummary { audited, compared, longest_recovery, entries, leaders, installations, mended, ..ran })
 }
 
 struct Run<M: Machine> {
@@ -219,6 +219,7 @@ struct Run<M: Machine> {
     clients: Vec<Task<()>>,
     rng: StdRng,
     audited: u64,
+    compared: u64,
     recovery: Duration,
     watch: Option<Rc<RefCell<GroupWatch>>>,
 }
@@ -262,7 +263,7 @@ impl<M: Machine + Clone> Run<M> {
                 clients.push(cluster.spawn_client(consumer.run()));
             }
         }
-        Self { plan, cluster, clients, rng, audited: 0, recovery: Duration::ZERO, watch }
+        Self { plan, cluster, clients, rng, audited: 0, compared: 0, recovery: Duration::ZERO, watch }
     }
 
     fn consumer(plan: &RunPlan, cluster: &Cluster<M>, rng: &mut StdRng, group: u16, number: u16) -> Consumer {
@@ -348,13 +349,24 @@ impl<M: Machine + Clone> Run<M> {
                 let has_all = |view: &ReplicaView| Some(view.end) == end && view.applied == view.end.index;
                 views.iter().all(|view| has_all(view) && view.is_trusted && !view.is_stopped)
             });
-            if is_whole {
-                return Ok(());
+            if is_whole && !self.nodes().iter().any(|node| node.is_damaged()) {
+                return self.compare_replicas();
             }
             self.cluster.run(LOOK, || false)?;
         }
         let views = self.views();
         Err(Violation(format!("{LIVE_WITHIN:?} after everything was healed the replicas are not the same: {views:#?}")))
+    }
+
+    fn nodes(&self) -> Vec<&Node<M>> {
+        (0..self.plan.machines()).map(|number| self.cluster.node(usize::from(number))).collect()
+    }
+
+    fn compare_replicas(&mut self) -> Result<(), Violation> {
+        let Some(watch) = &self.watch else { return Ok(()) };
+        let may_rot = self.plan.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::OldBitRot { .. }));
+        self.compared = watch.borrow().compare_logs(&self.nodes(), may_rot)?;
+        Ok(())
     }
 
     /// As a consumer group, or again as the last of them; from another machine of the broker group each.
@@ -385,9 +397,9 @@ impl<M: Machine + Clone> Run<M> {
 
 fn watch_group<M: Machine>(cluster: &mut Cluster<M>, plan: &RunPlan) -> Rc<RefCell<GroupWatch>> {
     assert_eq!(plan.groups, 1, "all nodes are replicas of each other");
-    let (id, segment_bytes) = (cluster.node(0).log_id(), plan.settings.log.segment_bytes);
+    let id = cluster.node(0).log_id();
     let oracle = cluster.world().oracle.clone();
-    let watch = Rc::new(RefCell::new(GroupWatch::new(0, usize::from(plan.replicas), id, segment_bytes, oracle)));
+    let watch = Rc::new(RefCell::new(GroupWatch::new(0, usize::from(plan.replicas), id, oracle)));
     let looking = watch.clone();
     cluster.require_always(Box::new(move |nodes| looking.borrow_mut().look(nodes)));
     watch
