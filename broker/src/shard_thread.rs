@@ -91,7 +91,17 @@ async fn live(start: ShardStart) -> Result<(), String> {
     let name = start.identity.broker_name.clone();
     let env = RealEnv::new(start.seed);
     let failed = |error: StorageError| format!("shard {name}: {error}");
-    let Opened { store, replay, recovery, found_ring, kept } = open_store(&start, &env).await.map_err(failed)?;
+    let opened = open_store(&start, &env).await.map_err(|error| {
+        let is_beyond_itself = start.config.replication.raft().is_some()
+            && !matches!(error, StorageError::Io { .. } | StorageError::Flush { .. });
+        let advice = if is_beyond_itself {
+            ". If most of the other nodes are well, move this shard's folder away and start again: everything comes from them"
+        } else {
+            ""
+        };
+        format!("{}{advice}", failed(error))
+    });
+    let Opened { store, replay, recovery, found_ring, kept } = opened?;
     let replica = match replica_options(&start, found_ring, &env) {
         Some(options) => {
             Some(open_replica(&store, &recovery, options, &start.config, &start.identity).await.map_err(failed)?)

@@ -284,8 +284,11 @@ impl<D: Disk> MessageStore<D> {
     /// Whether the record at `physical_offset` is in memory and sound, so that [`CommitLog::with_cached`] gives it.
     pub fn is_cached(&self, physical_offset: u64, bytes: usize) -> bool {
         self.log.with_newest(physical_offset, bytes, |_| ()).is_some()
-            || self.log.with_cached(physical_offset, bytes, |record| self.check_record(physical_offset, record).is_ok())
-                == Some(true)
+            || (self.log.is_verified(physical_offset)
+                && self
+                    .log
+                    .with_cached(physical_offset, bytes, |record| self.check_record(physical_offset, record).is_ok())
+                    == Some(true))
     }
 
     /// Reads the record at `physical_offset`, from memory or disk, checks it, and hands it to `read`.
@@ -302,6 +305,7 @@ impl<D: Disk> MessageStore<D> {
         if let Some(Some(result)) = self.log.with_newest(physical_offset, bytes, &mut take) {
             return Ok(result);
         }
+        self.check_entry(physical_offset).await?;
         let slice = self.log.read_cold(physical_offset, bytes).await?;
         self.check_record(physical_offset, slice.as_ref())?;
         match take(slice.as_ref()) {
@@ -322,9 +326,21 @@ impl<D: Disk> MessageStore<D> {
             let (at, file) = (physical_offset, self.log.file_name(physical_offset));
             return Err(StorageError::DamagedRecord { at, file, what: "no record begins there".to_owned() });
         }
+        if self.log.with_newest(physical_offset, bytes, |_| ()).is_none() {
+            self.check_entry(physical_offset).await?;
+        }
         let record = self.log.copy(physical_offset, bytes).await?;
         self.check_record(physical_offset, &record)?;
         Ok(record)
+    }
+
+    /// What of a record its own checksum does not cover, the entry's does.
+    async fn check_entry(&self, at: u64) -> Result<(), StorageError> {
+        if self.log.verify(at).await? {
+            return Ok(());
+        }
+        let what = "the entry around it does not match its checksums".to_owned();
+        Err(StorageError::DamagedRecord { at, file: self.log.file_name(at), what })
     }
 
     fn check_record(&self, at: u64, bytes: &[u8]) -> Result<(), StorageError> {

@@ -72,7 +72,7 @@ impl<E: Env> Shard<E> {
 
     async fn mend(&self, replica: &Replica, position: u64) -> Result<(), String> {
         let log = self.store.log();
-        let begun = replica.mendings.borrow_mut().begin(position, self.env.now_ms());
+        let begun = replica.mendings.borrow_mut().begin(position, self.uptime_ms());
         match begun {
             Begun::Own => {}
             Begun::Others => return self.until_mended(replica, position).await,
@@ -89,7 +89,7 @@ impl<E: Env> Shard<E> {
             Ok(false) => self.ask_around(replica, position).await,
             Err(error) => Err(error.to_string()),
         };
-        let is_new = replica.mendings.borrow_mut().end(position, result.is_ok(), self.env.now_ms());
+        let is_new = replica.mendings.borrow_mut().end(position, result.is_ok(), self.uptime_ms());
         let (shard, file) = (&self.identity.broker_name, log.file_name(position));
         match &result {
             Ok(()) if is_new => {

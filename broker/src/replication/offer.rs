@@ -64,7 +64,7 @@ impl<E: Env> Shard<E> {
         if !replica.group.borrow().is_leader() || replica.phase() == Phase::Stopped {
             return Ok(None);
         }
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         let kept = replica.offer.borrow().clone();
         let is_wanted = |offer: &Offer| match name {
             "" => offer.first == self.store.log().first() && now_ms - offer.made_ms < YOUNG_MS,
@@ -94,14 +94,14 @@ impl<E: Env> Shard<E> {
             return Ok(None);
         }
         let (name, bytes) = CheckpointImage::encode(&preface, position, &file);
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         let (name, bytes) = (name.into(), bytes.into());
         Ok(Some(Offer { name, bytes, first: first.position, made_ms: now_ms, asked_ms: now_ms }))
     }
 
     /// Forgets what nobody asks for any more.
     pub(super) fn tend_offer(&self, replica: &Replica) {
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         replica.offer.borrow_mut().take_if(|offer| now_ms - offer.asked_ms > KEPT_MS);
     }
 }

@@ -8,8 +8,10 @@ use super::{CommitLog, ENTRY_BYTES_MAX, roll};
 use crate::error::{DamageReason, StorageError};
 use crate::file::{BLOCK_BYTES, Disk, LogFile, align_down, align_up};
 
-/// Bytes looked through at once for the header of an entry.
-const SEARCHED_BYTES: u64 = 64 << 10;
+/// Bytes looked through first for the header of an entry; then each time twice as many, ...
+const SEARCHED_BYTES_MIN: u64 = 4 << 10;
+/// ... up to this.
+const SEARCHED_BYTES_MAX: u64 = 256 << 10;
 /// Where a header has its physical offset.
 const POSITION_AT: usize = 24;
 
@@ -39,6 +41,26 @@ impl<D: Disk> CommitLog<D> {
         }
     }
 
+    /// Whether the entry around `position` is what was written, so far as that is for a replicated log to say: records have
+    /// checksums of their bodies alone. Cheap if it was looked at just now.
+    /// # Errors
+    /// I/O.
+    pub async fn verify(&self, position: u64) -> Result<bool, StorageError> {
+        if self.is_verified(position) {
+            return Ok(true);
+        }
+        let Some(entry) = self.entry_around(position).await? else { return Ok(false) };
+        let Some(start) = entry.get(POSITION_AT..).and_then(<[u8]>::first_chunk) else { return Ok(false) };
+        let start = u64::from_be_bytes(*start);
+        self.read_ahead.note_sound(start..start + entry.len() as u64);
+        Ok(true)
+    }
+
+    /// As [`Self::verify`] without a look at it: false if that is needed.
+    pub fn is_verified(&self, position: u64) -> bool {
+        !self.options.is_replicated || position >= self.acknowledgeable() || self.read_ahead.is_sound(position)
+    }
+
     /// Headers say where they lie, so that bytes of a message never pass for one: the nearest before `position` is looked for.
     async fn header_around(&self, position: u64) -> Result<Option<EntryHeader>, StorageError> {
         if position < self.first() || position >= self.end().position {
@@ -48,8 +70,10 @@ impl<D: Disk> CommitLog<D> {
         let lowest = base.max(position.saturating_sub(ENTRY_BYTES_MAX as u64));
         let log_end = self.end().position.min(self.segments.end_of(position));
         let mut end = (position + HEADER_BYTES as u64).min(log_end);
+        let mut searched = SEARCHED_BYTES_MIN;
         while end >= lowest + HEADER_BYTES as u64 {
-            let start = lowest.max(end.saturating_sub(SEARCHED_BYTES));
+            let start = lowest.max(end.saturating_sub(searched));
+            searched = (2 * searched).min(SEARCHED_BYTES_MAX);
             let window = self.copy_across(start, (end - start) as usize).await?;
             for found in memchr::memmem::rfind_iter(&window, &MAGIC.to_be_bytes()) {
                 let at = start + found as u64;

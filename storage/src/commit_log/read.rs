@@ -14,6 +14,9 @@ const WINDOW_BYTES: u64 = 256 << 10;
 /// Windows kept a shard; more readers of old messages than this read some blocks twice.
 const WINDOWS_MAX: usize = 32;
 
+/// Entries remembered as sound, the last ones: several readers work through one each.
+const SOUND_MAX: usize = 64;
+
 /// Bytes of the log that stay valid however long they are held.
 pub struct LogSlice<B> {
     memory: Rc<B>,
@@ -32,6 +35,8 @@ pub(super) struct ReadAhead<B> {
     windows: RefCell<VecDeque<Window<B>>>,
     /// How often all of it was forgotten: what a read brings that began before is not kept.
     times_forgotten: Cell<u64>,
+    /// Entries whose checksums were compared since the last window was read.
+    sound: RefCell<VecDeque<Range<u64>>>,
 }
 
 struct Window<B> {
@@ -43,7 +48,7 @@ struct Window<B> {
 
 impl<B: AlignedBuffer> ReadAhead<B> {
     pub(super) fn new() -> Self {
-        Self { windows: RefCell::new(VecDeque::new()), times_forgotten: Cell::new(0) }
+        Self { windows: RefCell::new(VecDeque::new()), times_forgotten: Cell::new(0), sound: RefCell::default() }
     }
 
     fn find(&self, position: u64, bytes: usize) -> Option<LogSlice<B>> {
@@ -60,10 +65,26 @@ impl<B: AlignedBuffer> ReadAhead<B> {
     /// Nothing read so far is right any more.
     pub(super) fn forget(&self) {
         self.windows.borrow_mut().clear();
+        self.sound.borrow_mut().clear();
         self.times_forgotten.set(self.times_forgotten.get() + 1);
     }
 
+    /// Whether the entry around `position` is one of those that were found sound.
+    pub(super) fn is_sound(&self, position: u64) -> bool {
+        self.sound.borrow().iter().any(|entry| entry.contains(&position))
+    }
+
+    pub(super) fn note_sound(&self, entry: Range<u64>) {
+        let mut sound = self.sound.borrow_mut();
+        if sound.len() == SOUND_MAX {
+            sound.pop_front();
+        }
+        sound.push_back(entry);
+    }
+
     fn keep(&self, window: Window<B>) {
+        // What is read again may not be what it was.
+        self.sound.borrow_mut().clear();
         if (*window.memory).as_ref().len() as u64 > 2 * WINDOW_BYTES {
             return;
         }

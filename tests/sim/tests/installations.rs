@@ -85,7 +85,7 @@ fn an_installation_that_is_cut_off_anywhere_is_made_good() {
         let faults = retention(2_000, 4_500).chain([lost, (at(5_310), cut)]).collect();
         installed += tell(step, FlushMode::Sync, 10_000, faults).installations;
     }
-    assert!(installed >= 20, "few were cut off before they were whole: {installed}");
+    assert!(installed >= 10, "few were cut off before they were whole: {installed}");
 }
 
 #[test]

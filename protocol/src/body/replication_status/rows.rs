@@ -250,10 +250,10 @@ mod tests {
                 last_failover_took_ms: Some(740),
                 catch_ups: 1,
                 caught_up_bytes: 1 << 30,
+                installations: 2,
+                mended: 3,
+                unmended: 1,
                 refused: 3,
-                installations: 5,
-                mended: 6,
-                unmended: 7,
             },
         }
     }

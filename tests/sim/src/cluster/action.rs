@@ -283,7 +283,8 @@ impl<M: Machine> Cluster<M> {
         }
         // What a process that was killed before has left in memory goes with the power too.
         let may_forget = crash == Crash::PowerLoss || member.node.has_failed_sync();
-        if may_forget && member.node.flush_mode() == FlushMode::Async {
+        // What a damaged disk has lost, a process knows until it dies.
+        if may_forget && member.node.flush_mode() == FlushMode::Async || member.node.is_damaged() {
             self.forget(number);
         }
         let member = &mut self.members[number];

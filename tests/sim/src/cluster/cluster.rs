@@ -205,8 +205,9 @@ impl<M: Machine> Cluster<M> {
             happened |= self.step((first + offset) % self.members.len())?;
         }
         if happened {
-            self.note_trust();
+            // First, for a replica whose disk is replaced now has kept until now.
             self.check_invariants()?;
+            self.note_trust();
         }
         let violation = self.world.oracle.borrow().violation().cloned();
         match violation {
