@@ -267,6 +267,12 @@ impl Consumers {
         self.groups.iter().filter(move |(_, group)| subscribes(group)).map(|(name, _)| &**name)
     }
 
+    /// Whether the group subscribes to the topic; `None` while nobody of it has said what it subscribes to.
+    pub fn subscribes(&self, group: &str, topic: &str) -> Option<bool> {
+        let online = self.groups.get(group).filter(|online| !online.subscriptions.is_empty())?;
+        Some(online.subscriptions.contains_key(topic))
+    }
+
     /// What the group subscribes to in the topic: by heartbeat, else by the header of a recent pull (345).
     pub fn subscription(&self, group: &str, topic: &str) -> GroupSubscriptionBody {
         let online = self.groups.get(group).and_then(|online| online.subscriptions.get(topic));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::delivery;
 use crate::env::Env;
-use crate::processor::{heartbeat, pull};
+use crate::processor::{client_call, heartbeat, pull};
 use crate::shard::Shard;
 
 /// How often the clock is looked at: bounds how late a held pull or a delayed message is.
@@ -68,6 +68,7 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
         shard.tick_copies();
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
         woken.drain(..).for_each(|job| pull::run_again(&shard, job));
+        client_call::expire(&shard);
         if now >= delivery_from && shard.may_change() && !delivery::deliver_due(&shard).await {
             delivery_from = now + RETRY;
         }
@@ -126,7 +127,7 @@ pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
                 checkpoint_from = shard.env.instant() + RETRY;
             }
         }
-        if retention.is_over(now) {
+        if retention.is_over(now) || shard.retention_asked.get() {
             crate::retention::run(&shard).await;
         }
     }

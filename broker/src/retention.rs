@@ -17,7 +17,8 @@ const REMOVED_MAX: usize = 4;
 pub(crate) async fn run<E: Env>(shard: &Rc<Shard<E>>) {
     // A checkpoint under way, or a store that is being replaced, goes first.
     if !shard.is_checkpointing.replace(true) {
-        remove_segments(shard).await;
+        let is_asked = shard.retention_asked.take();
+        remove_segments(shard, is_asked).await;
         shard.is_checkpointing.set(false);
     }
     look_at_disk(shard);
@@ -58,11 +59,12 @@ fn look_at_disk<E: Env>(shard: &Shard<E>) {
     }
 }
 
-async fn remove_segments<E: Env>(shard: &Rc<Shard<E>>) {
+/// `is_asked`: an operator wants expired ones to go whatever the hour is.
+async fn remove_segments<E: Env>(shard: &Rc<Shard<E>>, is_asked: bool) {
     for _ in 0..REMOVED_MAX {
         let segments = shard.store.log().segments();
         let [(oldest, bytes), (second, _), ..] = segments[..] else { return };
-        let Some(reason) = why_remove(shard, second).await else { return };
+        let Some(reason) = why_remove(shard, second, is_asked).await else { return };
         match shard.store.remove_oldest_segment_below(oldest + bytes).await {
             Ok(true) => {
                 tracing::info!(segment = oldest, reason, shard = shard.identity.broker_name, "log segment removed")
@@ -74,10 +76,14 @@ async fn remove_segments<E: Env>(shard: &Rc<Shard<E>>) {
             }
         }
     }
+    // There may be more.
+    if is_asked {
+        shard.retention_asked.set(true);
+    }
 }
 
 /// The oldest segment is as old as the first message behind it.
-async fn why_remove<E: Env>(shard: &Shard<E>, second: u64) -> Option<&'static str> {
+async fn why_remove<E: Env>(shard: &Shard<E>, second: u64, is_asked: bool) -> Option<&'static str> {
     let config = &shard.config.store;
     let kept = shard.store.log().end().position.saturating_sub(second);
     if config.log_bytes_max > 0 && kept >= config.log_bytes_max {
@@ -93,10 +99,18 @@ async fn why_remove<E: Env>(shard: &Shard<E>, second: u64) -> Option<&'static st
     if !is_expired {
         return None;
     }
-    if used >= config.disk_used_percent_max {
-        return Some("it is expired and the disk fills up");
+    let is_full = used >= config.disk_used_percent_max;
+    why_remove_expired(is_full, is_asked, config.delete_hours.contains(local_hour(now_ms)))
+}
+
+/// Expired segments stay until their hour comes, unless somebody needs them to go.
+fn why_remove_expired(is_full: bool, is_asked: bool, is_hour: bool) -> Option<&'static str> {
+    match (is_full, is_asked, is_hour) {
+        (true, ..) => Some("it is expired and the disk fills up"),
+        (_, true, _) => Some("it is expired and an operator asks for it"),
+        (_, _, true) => Some("it is expired"),
+        _ => None,
     }
-    config.delete_hours.contains(local_hour(now_ms)).then_some("it is expired")
 }
 
 async fn first_store_timestamp<E: Env>(shard: &Shard<E>, segment: u64) -> Option<i64> {
@@ -134,4 +148,17 @@ fn local_hour(now_ms: i64) -> u8 {
     }
     // SAFETY: filled just now.
     unsafe { local.assume_init().tm_hour as u8 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why_remove_expired;
+
+    #[test]
+    fn expired_segments_go_at_their_hour_or_when_the_disk_or_an_operator_wants_it() {
+        assert_eq!(why_remove_expired(false, false, false), None);
+        for (is_full, is_asked, is_hour) in [(true, false, false), (false, true, false), (false, false, true)] {
+            assert!(why_remove_expired(is_full, is_asked, is_hour).is_some());
+        }
+    }
 }

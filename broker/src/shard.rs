@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use storage::consume_queue::QueueIndex;
 use storage::store::{Appended, MessageStore};
 
 use crate::arrivals::Arrivals;
+use crate::client_calls::ClientCalls;
 use crate::client_table::ClientTable;
 use crate::committer::Committer;
 use crate::config::{BrokerConfig, ShardIdentity};
@@ -31,9 +33,11 @@ use crate::control_tables::ControlTables;
 use crate::env::Env;
 use crate::group_commit::GroupCommit;
 use crate::inline_filters::InlineFilters;
+use crate::live_config::LiveConfig;
 use crate::master_slave::MasterSlave;
 use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
 use crate::parked_pulls::ParkedPulls;
+use crate::processor::client_call::{self, Waiter};
 use crate::processor::pull::{self, PullJob};
 use crate::queue_locks::QueueLocks;
 use crate::registration::RegistrationSender;
@@ -62,13 +66,14 @@ pub(crate) const SMALL_READ_BYTES: usize = 16 << 10;
 /// One shard. Holding an `Rc` of it makes sharing it between threads a compile error.
 pub struct Shard<E: Env> {
     pub(crate) env: E,
-    pub(crate) config: Arc<BrokerConfig>,
+    pub(crate) config: LiveConfig,
     pub(crate) identity: ShardIdentity,
     /// Address that clients reach this shard at; part of every message id.
     pub(crate) store_host: SocketAddr,
     pub(crate) store: MessageStore<E::Disk>,
     pub(crate) tables: RefCell<ControlTables>,
     pub(crate) clients: RefCell<ClientTable>,
+    pub(crate) calls: RefCell<ClientCalls<Waiter>>,
     pub(crate) locks: RefCell<QueueLocks>,
     pub(crate) parked: RefCell<ParkedPulls<QueueIndex, PullJob>>,
     pub(crate) inline_filters: RefCell<InlineFilters>,
@@ -82,6 +87,8 @@ pub struct Shard<E: Env> {
     pub(crate) scratch: RefCell<Scratch>,
     /// Whether the store's disk is fuller than sends may make it.
     pub(crate) disk_is_full: Cell<bool>,
+    /// An operator wants expired segments to go now.
+    pub(crate) retention_asked: Cell<bool>,
     /// Number of the next request from this shard to a client.
     pub(crate) next_opaque: Cell<i32>,
     pub(crate) metrics: ShardMetrics,
@@ -143,12 +150,13 @@ impl<E: Env> Shard<E> {
         let (now_ms, started) = (env.now_ms(), env.instant());
         Self {
             env,
-            config,
+            config: LiveConfig::new(config),
             identity,
             store_host,
             store,
             tables: RefCell::new(tables),
             clients: RefCell::new(ClientTable::new()),
+            calls: RefCell::default(),
             locks: RefCell::new(QueueLocks::new()),
             parked: RefCell::new(parked),
             inline_filters: RefCell::default(),
@@ -161,6 +169,7 @@ impl<E: Env> Shard<E> {
             commit: RefCell::default(),
             scratch: RefCell::default(),
             disk_is_full: Cell::new(false),
+            retention_asked: Cell::new(false),
             next_opaque: Cell::new(0),
             metrics: ShardMetrics::new(started),
             header: RefCell::default(),
@@ -195,7 +204,7 @@ impl<E: Env> Shard<E> {
 
     fn handle_request(self: &Rc<Self>, peer: &Peer, frame: &Frame<'_>, header: &Header) -> Flow {
         if header.is_response() {
-            // An answer to a request of ours; those sent so far are one-way.
+            client_call::answered(self, peer, frame, header);
             return Flow::Continue;
         }
         let request = Request::new(self, peer, frame, header);
@@ -557,6 +566,13 @@ impl<E: Env> Shard<E> {
         self.metrics.traffic.borrow_mut().pulled(queue, topic, group, messages, bytes);
     }
 
+    /// A queue that ever held a message, and the queue offsets that can be read in it.
+    pub(crate) fn queue_range(&self, topic: &str, queue_id: i32) -> Option<(QueueIndex, Range<u64>)> {
+        let queues = self.store.queues().borrow();
+        let index = queues.find(topic, u32::try_from(queue_id).ok()?)?;
+        queues.get(index).map(|queue| (index, queue.first()..queue.readable()))
+    }
+
     /// Reads of old messages under way.
     pub(crate) fn reads_under_way(&self) -> usize {
         self.reads.get()
@@ -565,6 +581,7 @@ impl<E: Env> Shard<E> {
     /// A connection is gone, and what waited for it.
     pub fn forget(self: &Rc<Self>, peer: &Peer) {
         self.parked.borrow_mut().cancel(peer.id.to_u64());
+        client_call::closed(self, peer.id);
         crate::processor::heartbeat::connection_closed(self, peer.id);
     }
 

@@ -230,6 +230,16 @@ impl SubscriptionGroupTable {
     /// # Errors
     /// [`GroupError`]; nothing is changed then.
     pub fn update(&mut self, config: SubscriptionGroupConfig, now_ms: i64) -> Result<bool, GroupError> {
+        let Some(config) = self.updated(config)? else { return Ok(false) };
+        self.insert(config, now_ms)?;
+        Ok(true)
+    }
+
+    /// The group as [`SubscriptionGroupTable::update`] would leave it; `None` if it is like that already.
+    ///
+    /// # Errors
+    /// [`GroupError`], but for [`GroupError::Full`].
+    pub fn updated(&self, config: SubscriptionGroupConfig) -> Result<Option<SubscriptionGroupConfig>, GroupError> {
         topic_name::validate_group(&config.group_name)?;
         if !(0..=QUEUE_NUMS_MAX).contains(&config.retry_queue_nums) {
             let queue_nums = config.retry_queue_nums;
@@ -245,11 +255,17 @@ impl SubscriptionGroupTable {
         let changes = AttributeChanges::from_map(&config.attributes)?;
         let attributes = changes.apply(&[], current.map(|current| &current.attributes))?;
         let config = SubscriptionGroupConfig { attributes, ..config };
-        if current == Some(&config) {
-            return Ok(false);
-        }
-        self.insert(config, now_ms)?;
-        Ok(true)
+        Ok((current != Some(&config)).then_some(config))
+    }
+
+    /// Groups that can still be created.
+    pub fn room(&self) -> usize {
+        GROUPS_MAX.saturating_sub(self.groups.len())
+    }
+
+    /// Whether consumers create groups from now on.
+    pub fn set_auto_create(&mut self, auto_create: bool) {
+        self.options.auto_create = auto_create;
     }
 
     /// An operator deletes a group. False if there is none.
@@ -295,7 +311,11 @@ impl SubscriptionGroupTable {
         self.version = delete.version.into();
     }
 
-    fn insert(&mut self, config: SubscriptionGroupConfig, now_ms: i64) -> Result<(), GroupError> {
+    /// Puts a group that [`SubscriptionGroupTable::updated`] gave.
+    ///
+    /// # Errors
+    /// [`GroupError::Full`].
+    pub(crate) fn insert(&mut self, config: SubscriptionGroupConfig, now_ms: i64) -> Result<(), GroupError> {
         if self.groups.len() >= GROUPS_MAX && !self.groups.contains_key(&config.group_name) {
             return Err(GroupError::Full { group: config.group_name });
         }

@@ -328,6 +328,16 @@ impl TopicTable {
     /// # Errors
     /// [`TopicError`]; nothing is changed then.
     pub fn update(&mut self, config: TopicConfig, changes: &AttributeChanges, now_ms: i64) -> Result<bool, TopicError> {
+        let Some(config) = self.updated(config, changes)? else { return Ok(false) };
+        self.insert(config, now_ms)?;
+        Ok(true)
+    }
+
+    /// The topic as [`TopicTable::update`] would leave it; `None` if it is like that already.
+    ///
+    /// # Errors
+    /// [`TopicError`], but for [`TopicError::Full`].
+    pub fn updated(&self, config: TopicConfig, changes: &AttributeChanges) -> Result<Option<TopicConfig>, TopicError> {
         topic_name::validate_topic(&config.topic_name)?;
         if self.is_system(&config.topic_name) {
             return Err(TopicError::System { topic: config.topic_name });
@@ -340,11 +350,22 @@ impl TopicTable {
         let current = self.get(&config.topic_name);
         let attributes = changes.apply(TOPIC_ATTRIBUTES, current.map(|current| &current.attributes))?;
         let config = TopicConfig { attributes, ..config };
-        if current == Some(&config) {
-            return Ok(false);
-        }
-        self.insert(config, now_ms)?;
-        Ok(true)
+        Ok((current != Some(&config)).then_some(config))
+    }
+
+    /// Topics that can still be created.
+    pub fn room(&self) -> usize {
+        TOPICS_MAX.saturating_sub(self.topics.len())
+    }
+
+    /// Whether sends create topics from now on.
+    pub fn set_auto_create(&mut self, auto_create: bool) {
+        self.options.auto_create = auto_create;
+    }
+
+    /// Something that is registered with the topics changed.
+    pub fn advance_version(&mut self, now_ms: i64) {
+        self.version.advance(now_ms);
     }
 
     /// An operator deletes a topic. False if there is none.
@@ -407,7 +428,11 @@ impl TopicTable {
         self.get(default_topic).filter(|example| example.perm & perm::INHERIT != 0)
     }
 
-    fn insert(&mut self, config: TopicConfig, now_ms: i64) -> Result<(), TopicError> {
+    /// Puts a topic that [`TopicTable::updated`] gave.
+    ///
+    /// # Errors
+    /// [`TopicError::Full`].
+    pub(crate) fn insert(&mut self, config: TopicConfig, now_ms: i64) -> Result<(), TopicError> {
         if self.topics.len() >= TOPICS_MAX && !self.topics.contains_key(&config.topic_name) {
             return Err(TopicError::Full { topic: config.topic_name });
         }

@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 use protocol::code::RequestCode;
 
 /// Requests that this broker sends to clients.
-const SENT_TO_CLIENTS: [RequestCode; 1] = [RequestCode::NOTIFY_CONSUMER_IDS_CHANGED];
+const SENT_TO_CLIENTS: [RequestCode; 5] = [
+    RequestCode::NOTIFY_CONSUMER_IDS_CHANGED,
+    RequestCode::RESET_CONSUMER_CLIENT_OFFSET,
+    RequestCode::GET_CONSUMER_STATUS_FROM_CLIENT,
+    RequestCode::GET_CONSUMER_RUNNING_INFO,
+    RequestCode::CONSUME_MESSAGE_DIRECTLY,
+];
 /// Whose tables list codes.
 const RECEIVERS: [&str; 6] = ["Broker", "Name server", "Client", "Controller", "Broker container", "Nobody"];
 /// Where tests are that are named without their folder.

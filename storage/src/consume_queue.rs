@@ -177,6 +177,11 @@ impl ConsumeQueues {
         self.by_topic.get(topic).into_iter().flatten().map(|(id, index)| (*id, *index))
     }
 
+    /// Topics that have a queue, in no order.
+    pub fn topics(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.by_topic.keys()
+    }
+
     /// Number of queues.
     pub fn count(&self) -> usize {
         self.slots.iter().flatten().count()

@@ -21,6 +21,9 @@ pub struct Consumers {
     pub filter_retries: bool,
     /// Committed offsets are made durable this often. Default 5 s. RocketMQ: `flushConsumerOffsetInterval`.
     pub offset_flush_interval: Duration,
+    /// An operator's reset of offsets is done by the broker, also for groups that are offline; else members are told to do it.
+    /// Default true. RocketMQ: `useServerSideResetOffset`.
+    pub resets_offsets_itself: bool,
 }
 
 impl Consumers {
@@ -31,6 +34,7 @@ impl Consumers {
             property_filter: values.bool("enablePropertyFilter"),
             filter_retries: values.bool("filterSupportRetry"),
             offset_flush_interval: values.millis("flushConsumerOffsetInterval"),
+            resets_offsets_itself: values.bool("useServerSideResetOffset"),
         }
     }
 }

@@ -23,7 +23,7 @@ pub mod shard_layout;
 pub mod sources;
 pub mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod topics;
 pub mod update;
 mod values;

@@ -103,8 +103,6 @@ const RECORD_CRC: &str = "a checksum among the message properties is not there y
 const REPLICATION: &str = "controllers, and slaves that act as masters, are not there yet";
 const OWN_COPYING: &str = "a slave asks for pieces of the log at its own pace, and its master answers at once";
 const REQUEST_REPLY: &str = "request-reply is not there yet";
-const RESET_OFFSET: &str = "resetting offsets in the broker is not there yet";
-const RUN_TIME_CHANGES: &str = "a running broker takes no new settings yet; set it here and restart";
 const SLOW_CONSUMERS: &str = "refusing consumers by how they read is not there yet";
 const TIERED_STORE: &str = "tiered storage is not there yet";
 const TIMERS: &str = "timer messages are not there yet; the delay levels work";
@@ -259,8 +257,8 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("compactionScheduleInternal", INT, "900000", COMPACTION),
     not_yet("compactionThreadNum", INT, "6", COMPACTION),
     no_meaning("compatibleWithOldNameSrv", BOOL, "true", ALWAYS_SO),
-    works("compressedRegister", BOOL, fixed("false")).at_run_time(),
-    not_yet("configBlackList", TEXT, "configBlackList;brokerConfigPath", RUN_TIME_CHANGES),
+    works("compressedRegister", BOOL, fixed("false")),
+    works("configBlackList", TEXT, fixed("configBlackList;brokerConfigPath")),
     no_meaning("configManagerVersion", TEXT, "v1", STATE_IN_LOG),
     no_meaning("connectTimeoutMillis", INT, "3000", NO_NETTY),
     works("connectionsMax", int(1, 1_000_000), derived("16384; --standalone: 4096")),
@@ -524,9 +522,9 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("recoverConcurrently", BOOL, "false", ONE_THREAD).important(),
     no_meaning("recoverThreadPoolNums", INT, "1", ONE_THREAD),
     no_meaning("redeleteHangedFileInterval", INT, "120000", NO_PAGE_CACHE),
-    works("regionId", Kind::Name, fixed("DefaultRegion")).at_run_time(),
-    works("registerBrokerTimeoutMills", int(100, HOUR_MS), fixed("24000")).at_run_time(),
-    works("registerNameServerPeriod", clamped(10_000, 60_000), fixed("30000")).at_run_time(),
+    works("regionId", Kind::Name, fixed("DefaultRegion")),
+    works("registerBrokerTimeoutMills", int(100, HOUR_MS), fixed("24000")),
+    works("registerNameServerPeriod", clamped(10_000, 60_000), fixed("30000")),
     not_yet("rejectPullConsumerEnable", BOOL, "false", SLOW_CONSUMERS),
     not_yet("rejectTransactionMessage", BOOL, "false", TRANSACTIONS).important(),
     no_meaning("replicasPerDiskPartition", INT, "1", OWN_RETENTION),
@@ -642,7 +640,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("timerWheelEnable", BOOL, "false", TIMERS),
     no_meaning("topicQueueLockNum", INT, "32", ONE_THREAD),
     not_yet("totalReplicas", INT, "1", REPLICATION).important(),
-    works("traceOn", BOOL, fixed("true")).at_run_time(),
+    works("traceOn", BOOL, fixed("true")),
     works("traceTopicEnable", BOOL, fixed("false")).important(),
     not_yet("transactionCheckInterval", INT, "30000", TRANSACTIONS).important(),
     not_yet("transactionCheckMax", INT, "15", TRANSACTIONS).important(),
@@ -659,7 +657,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("useEpollNativeSelector", BOOL, "false", NO_NETTY),
     no_meaning("usePIDColdCtrStrategy", BOOL, "true", NO_PAGE_CACHE),
     no_meaning("useReentrantLockWhenPutMessage", BOOL, "false", ONE_THREAD),
-    not_yet("useServerSideResetOffset", BOOL, "false", RESET_OFFSET),
+    works("useServerSideResetOffset", BOOL, fixed("true")).at_run_time(),
     not_yet("useStaticSubscription", BOOL, "false", MESSAGE_TYPES),
     refused("useTLS", BOOL, "false", TLS),
     not_yet("userCacheExpiredSecond", INT, "600", ACCESS_CONTROL),

@@ -38,7 +38,7 @@ pub(super) fn load(text: &str) -> (BrokerConfig, Vec<ConfigWarning>) {
     load_on(machine(), Mode::Server, text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-pub(super) fn config(text: &str) -> BrokerConfig {
+pub(crate) fn config(text: &str) -> BrokerConfig {
     load(text).0
 }
 
@@ -515,8 +515,8 @@ fn an_update_that_does_not_fit_the_rest_changes_nothing() {
 
 #[test]
 fn an_update_moves_numbers_into_their_range() {
-    let update = config("").update("registerNameServerPeriod=1").unwrap();
-    assert_eq!(update.config.registration.period, Duration::from_secs(10));
+    let update = config("").update("diskMaxUsedSpaceRatio=1").unwrap();
+    assert_eq!(update.config.store.disk_used_percent_max, 10);
     assert_eq!(update.warnings.len(), 1);
 }
 

@@ -195,8 +195,7 @@ fn notify_changes<E: Env>(shard: &Shard<E>) {
         if shard.outbox.is_congested(to) {
             continue;
         }
-        let opaque = shard.next_opaque.get();
-        shard.next_opaque.set(opaque.wrapping_add(1));
+        let opaque = super::client_call::next_opaque(shard);
         shard.outbox.with_buffer(to, |buffer| {
             let code = RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0;
             let mut encoder = CommandEncoder::request(buffer, HeaderEncoding::Json, code, opaque, FLAG_ONEWAY);

@@ -67,7 +67,7 @@ fn fail<E: Env>(shard: &Shard<E>, ticket: crate::request::Ticket, error: &Storag
 
 /// First message stored at `timestamp` or later; with `upper`, the last one stored at it or before. Clamped to what
 /// the queue holds.
-async fn search_offset<E: Env>(
+pub(crate) async fn search_offset<E: Env>(
     shard: &Shard<E>,
     queue: QueueIndex,
     range: std::ops::Range<u64>,
@@ -87,7 +87,8 @@ async fn search_offset<E: Env>(
     Ok(if upper { low.saturating_sub(1).max(range.start) } else { low })
 }
 
-async fn store_timestamp<E: Env>(shard: &Shard<E>, queue: QueueIndex, at: u64) -> Result<i64, StorageError> {
+/// When the message at `at` of a queue was stored, ms.
+pub(crate) async fn store_timestamp<E: Env>(shard: &Shard<E>, queue: QueueIndex, at: u64) -> Result<i64, StorageError> {
     let unit = shard.store.read_unit(queue, at).await?;
     let stored = |record: &[u8]| decode_record(record).map_or(0, |(record, _)| record.store_timestamp);
     shard.read_record(unit.physical_offset, unit.bytes as usize, stored).await

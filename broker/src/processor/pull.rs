@@ -46,6 +46,8 @@ pub(crate) struct PullJob {
     brokers: GroupBrokers,
     /// For the metrics.
     group: GroupSlot,
+    /// The group.
+    puller: Rc<str>,
 }
 
 /// What a pull found.
@@ -99,22 +101,11 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
         return Ok(());
     }
     let messages_max = messages_max.max(1) as usize;
-    let job = PullJob {
-        ticket,
-        queue,
-        offset,
-        messages_max,
-        filter,
-        topic_sys_flag,
-        group_sys_flag,
-        brokers,
-        group: shard.metrics.group(group),
-    };
-    let may_change = shard.may_change();
-    let reset = may_change.then(|| shard.tables.borrow_mut().offsets.take_reset(group, topic, queue_id)).flatten();
-    if let Some(next_offset) = reset {
-        let remark = "OFFSET_RESET";
-        job.answer_empty(shard, &Outcome { code: ResponseCode::PULL_OFFSET_MOVED, remark, next_offset });
+    let slot = shard.metrics.group(group);
+    let (puller, group) = (Rc::from(group), slot);
+    let job =
+        PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag, brokers, group, puller };
+    if job.tells_reset(shard) {
         return Ok(());
     }
     let hold_ms = match flags.may_suspend() {
@@ -172,6 +163,13 @@ fn check<E: Env>(
     check_pull_queue_id(config, queue_id, consumer)
         .map_err(|error| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string()))?;
     Ok(Allowed { group_sys_flag, topic_sys_flag: config.topic_sys_flag, brokers })
+}
+
+/// The same after an operator has reset offsets of its queue.
+pub(crate) fn run_after_reset<E: Env>(shard: &Rc<Shard<E>>, job: PullJob) {
+    if !job.tells_reset(shard) {
+        execute(shard, job, 0);
+    }
 }
 
 fn filter_of<E: Env>(
@@ -350,6 +348,28 @@ async fn collect_cold<E: Env>(
 }
 
 impl PullJob {
+    /// Sends its consumer to where an operator has set the group's offset, if that is to be told.
+    fn tells_reset<E: Env>(&self, shard: &Shard<E>) -> bool {
+        let reset = shard.may_change().then(|| {
+            let queues = shard.store.queues().borrow();
+            let (topic, queue_id) = queues.name(self.queue)?;
+            shard.tables.borrow_mut().offsets.take_reset(&self.puller, topic, queue_id as i32)
+        });
+        let Some(next_offset) = reset.flatten() else { return false };
+        let (code, remark) = (ResponseCode::PULL_OFFSET_MOVED, "OFFSET_RESET");
+        self.answer_empty(shard, &Outcome { code, remark, next_offset });
+        true
+    }
+
+    /// The group has been sent this far, which tells what it has and has not consumed yet.
+    fn note_pulled<E: Env>(&self, shard: &Shard<E>, next_offset: i64) {
+        let queues = shard.store.queues().borrow();
+        if let Some((topic, queue_id)) = queues.name(self.queue) {
+            let mut tables = shard.tables.borrow_mut();
+            tables.offsets.note_pulled(&self.puller, topic, queue_id as i32, next_offset);
+        }
+    }
+
     fn answer_found<E: Env>(&self, shard: &Shard<E>, found: &Found) {
         if self.is_unread(shard) {
             return;
@@ -388,6 +408,7 @@ impl PullJob {
         }
         shard.statistics.borrow_mut().get_found(found.records.len() as u64);
         shard.pulled(self.queue, self.group, found.records.len() as u64, found.bytes as u64);
+        self.note_pulled(shard, found.next_offset);
         self.ticket.answered(shard, ResponseCode::SUCCESS);
         let (code, remark) = (ResponseCode::SUCCESS, "FOUND");
         let outcome = Outcome { code, remark, next_offset: found.next_offset };
@@ -404,6 +425,7 @@ impl PullJob {
 
     fn answer_empty<E: Env>(&self, shard: &Shard<E>, outcome: &Outcome) {
         shard.statistics.borrow_mut().get_miss();
+        self.note_pulled(shard, outcome.next_offset);
         self.ticket.answered(shard, outcome.code);
         shard.outbox.with_buffer(self.ticket.connection, |buffer| {
             self.encode(shard, outcome, None, buffer).finish();

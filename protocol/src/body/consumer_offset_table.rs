@@ -1,4 +1,5 @@
-//! Tables that a slave copies from its master: consumer offsets (43) and progress of the delay levels (45).
+//! Tables of offsets by queue id: what a slave copies from its master, consumer offsets (43) and progress of the delay levels
+//! (45); how far back the slowest groups are (308).
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,4 +30,12 @@ pub struct DelayOffsetTable {
     pub offset_table: BTreeMap<i32, i64>,
 }
 
-json_body!(ConsumerOffsetTable, DelayOffsetTable);
+/// Where the group that is farthest back in a queue continues.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CorrectionOffsets {
+    /// By queue id; `i64::MAX` where the compared group is farther back itself.
+    pub correction_offsets: BTreeMap<i32, i64>,
+}
+
+json_body!(ConsumerOffsetTable, CorrectionOffsets, DelayOffsetTable);

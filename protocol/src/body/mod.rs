@@ -28,6 +28,7 @@ macro_rules! json_body {
 pub mod cluster_info;
 pub mod connection;
 pub mod consume_stats;
+pub mod consume_time_span;
 pub mod consumer_offset_table;
 pub mod data_version;
 mod error;
@@ -41,6 +42,7 @@ pub mod master_slave_state;
 pub mod message_queue;
 mod named_enum;
 pub mod queue_offsets;
+pub mod queue_units;
 pub mod register_broker;
 pub mod replication_status;
 pub mod route;
@@ -52,7 +54,8 @@ pub mod topic_stats;
 pub use cluster_info::ClusterInfo;
 pub use connection::{Connection, ConsumerConnection, ProducerConnection};
 pub use consume_stats::{ConsumeOffsets, ConsumeStats, ConsumeStatsList};
-pub use consumer_offset_table::{ConsumerOffsetTable, DelayOffsetTable};
+pub use consume_time_span::{ConsumeTimeSpan, QueueTimeSpan};
+pub use consumer_offset_table::{ConsumerOffsetTable, CorrectionOffsets, DelayOffsetTable};
 pub use data_version::DataVersion;
 pub use error::BodyError;
 pub use ha_status::{HaClientStatus, HaConnectionStatus, HaStatus};
@@ -64,7 +67,8 @@ pub use kv_table::KvTable;
 pub use lock_batch::{LockBatchRequest, LockBatchResponse};
 pub use master_slave_state::{MasterSlavePart, MasterSlaveState};
 pub use message_queue::MessageQueue;
-pub use queue_offsets::{ConsumerStatus, QueueOffsets};
+pub use queue_offsets::{ClientOffsets, ConsumerStatus, QueueOffsets};
+pub use queue_units::{QueueUnit, QueueUnits};
 pub use register_broker::RegisterBrokerBody;
 pub use replication_status::{
     Extent, FollowerStatus, IN_SYNC_GAP_BYTES, Lag, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus,

@@ -72,7 +72,39 @@ impl Mqadmin {
     }
 }
 
+impl Mqadmin {
+    /// Runs subcommands with their arguments one after the other in one process, which takes a fraction of the time. Arguments
+    /// have to be right: at a wrong one the tool ends its process.
+    ///
+    /// # Panics
+    /// When it cannot be started, or ends before the last one.
+    #[must_use]
+    pub fn run_all(&self, subcommands: &[&[&str]]) -> Vec<Printed> {
+        let lines = subcommands.iter().map(|words| {
+            let [subcommand, arguments @ ..] = words else { panic!("a subcommand has a name") };
+            [&[*subcommand, "-n", &self.name_servers], arguments].concat().join("\t")
+        });
+        let file = self.home.join("subcommands");
+        let text: String = lines.map(|line| line + "\n").collect();
+        std::fs::write(&file, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
+        let mut command = java::java(self.client, &self.home);
+        command.env("ROCKETMQ_HOME", &self.home).arg("interop.Tools").arg(&file);
+        let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let printed: Vec<Printed> = text.split_terminator(">>> end\n").filter_map(Printed::of_one).collect();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(printed.len(), subcommands.len(), "{subcommands:?} printed {text}\n{errors}");
+        printed
+    }
+}
+
 impl Printed {
+    /// What `interop.Tools` prints of one subcommand.
+    fn of_one(text: &str) -> Option<Self> {
+        let (out, err) = text.split_once(">>> out\n")?.1.split_once(">>> err\n")?;
+        Some(Self { out: out.to_owned(), err: err.to_owned() })
+    }
+
     /// The printed rows, each split at white space, without headings (`#…`) and empty lines.
     #[must_use]
     pub fn rows(&self) -> Vec<Vec<&str>> {

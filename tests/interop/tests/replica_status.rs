@@ -7,15 +7,19 @@ use std::time::Duration;
 use interop::binaries;
 use interop::clients::JavaClient;
 use interop::mqadmin::Mqadmin;
-use interop::raw_client::RawClient;
+use interop::raw_client::{RawClient, Received};
 use interop::replica_group::{GroupSettings, ReplicaGroup};
 use interop::requests;
 use interop::run_lock::RunLock;
 use interop::scratch::Scratch;
 use interop::send_ledger::SendLedger;
 use interop::until::until;
-use protocol::body::{Extent, FollowerStatus, HaStatus, KvTable, ReplicaRole, ReplicationStatus};
+use protocol::body::{
+    ConsumeStats, Extent, FollowerStatus, HaStatus, KvTable, QueueOffsets, ReplicaRole, ReplicationStatus, TopicConfig,
+    TopicConfigList,
+};
 use protocol::code::RequestCode;
+use protocol::command::RemotingCommand;
 
 const WITHIN: Duration = Duration::from_secs(20);
 /// What a node may take to see that its leader is gone and to follow or be the next, ms.
@@ -205,4 +209,74 @@ fn a_failover_is_counted_and_timed_by_those_who_remain() {
     group.node(0).start();
     group.wait_until_complete();
     group.expect_sound();
+}
+
+/// Changes find the leader from whichever node they reach; what a node knows it tells by itself, and its clients are its own.
+#[test]
+fn an_operator_is_served_by_whichever_node_answers() {
+    let _turn = RunLock::take();
+    let scratch = Scratch::new("replica-operator");
+    let mut group = balanced(&scratch);
+    let number = group.leader(0);
+    let leader = address(&mut group, number);
+    let follower = group.others(number)[0];
+    let follower = address(&mut group, follower);
+    let ask = |at: SocketAddr, code: RequestCode, fields: &[(&str, &str)], body: &[u8]| {
+        let request = fields
+            .iter()
+            .fold(requests::with_body(code, body), |request, (key, value)| requests::with(request, key, value));
+        RawClient::connect(at).ask(request)
+    };
+    let list = TopicConfigList {
+        topic_config_list: vec![TopicConfig { topic_name: "listed".to_owned(), ..TopicConfig::default() }],
+    };
+    let created = ask(follower, RequestCode::UPDATE_AND_CREATE_TOPIC_LIST, &[], &list.encode());
+    assert_eq!(created.code, 0, "{created:?}");
+    for _ in 0..5 {
+        assert_eq!(RawClient::connect(leader).ask(requests::send("listed", 0, b"x")).code, 0);
+    }
+    let made = ask(leader, RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG, &[("group", "readers")], &[]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let fields = [("topic", "listed"), ("group", "readers"), ("timestamp", "-1"), ("isForce", "true")];
+    let reset = ask(follower, RequestCode::INVOKE_BROKER_TO_RESET_OFFSET, &fields, &[]);
+    assert_eq!(reset.code, 0, "{reset:?}");
+    let ends = QueueOffsets::decode(&reset.body).unwrap().offset_table;
+    assert_eq!(ends.iter().map(|(queue, end)| (queue.queue_id, *end)).next(), Some((0, 5)));
+    let clone = [("srcGroup", "readers"), ("destGroup", "cloned"), ("topic", "listed"), ("offline", "true")];
+    assert_eq!(ask(follower, RequestCode::CLONE_GROUP_OFFSET, &clone, &[]).code, 0);
+    for at in [leader, follower] {
+        for of in ["readers", "cloned"] {
+            until("a node to know where the group is", WITHIN, || {
+                let answer = ask(at, RequestCode::GET_CONSUME_STATS, &[("consumerGroup", of)], &[]);
+                let stats = ConsumeStats::decode(&answer.body).map_err(|error| format!("{error}: {answer:?}"))?;
+                let first =
+                    stats.offset_table.values().next().map(|queue| (queue.broker_offset, queue.consumer_offset));
+                if first == Some((5, 5)) { Ok(()) } else { Err(format!("{stats:?}")) }
+            });
+        }
+    }
+
+    let mut consumer = RawClient::connect(follower);
+    let heartbeat = br#"{"clientID":"c1","consumerDataSet":[{"groupName":"readers","subscriptionDataSet":[]}]}"#;
+    let beat = consumer.start(requests::with_body(RequestCode::HEART_BEAT, heartbeat));
+    next_of(&mut consumer, |command| command.is_response() && command.opaque == beat);
+    let fields = [("consumerGroup", "readers"), ("clientId", "c1")];
+    let refused = ask(leader, RequestCode::GET_CONSUMER_RUNNING_INFO, &fields, &[]);
+    assert_eq!(refused.remark.as_deref(), Some("The Consumer <readers> <c1> not online"));
+    let mut operator = RawClient::connect(follower);
+    let info = requests::with_body(RequestCode::GET_CONSUMER_RUNNING_INFO, &[]);
+    operator.start(fields.iter().fold(info, |request, (key, value)| requests::with(request, key, value)));
+    let asked = next_of(&mut consumer, |command| command.code == RequestCode::GET_CONSUMER_RUNNING_INFO.0);
+    consumer.send(&RemotingCommand::response(0, asked.opaque, None).with_body(*b"{}"));
+    assert_eq!(next_of(&mut operator, RemotingCommand::is_response).body, b"{}");
+}
+
+fn next_of(client: &mut RawClient, is_wanted: impl Fn(&RemotingCommand) -> bool) -> RemotingCommand {
+    loop {
+        match client.receive() {
+            Received::Command(command) if is_wanted(&command) => return command,
+            Received::Command(_) => {}
+            Received::Closed => panic!("the node closed a connection"),
+        }
+    }
 }

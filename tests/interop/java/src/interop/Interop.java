@@ -1,5 +1,6 @@
 package interop;
 
+import interop.scenario.Attended;
 import interop.scenario.Broadcast;
 import interop.scenario.CrashConsumer;
 import interop.scenario.CrashProducer;
@@ -61,6 +62,7 @@ public final class Interop {
         Map.entry("offsets", Offsets::run),
         Map.entry("view-by-id", ViewById::run),
         Map.entry("delayed", Delayed::run),
+        Map.entry("attended", Attended::run),
         Map.entry("crash-producer", CrashProducer::run),
         Map.entry("crash-consumer", CrashConsumer::run),
         Map.entry("crash-consumer-verify", CrashVerify::run)));

@@ -1,0 +1,12 @@
+//! What operators' tools and consoles ask a broker for: as raw exchanges, with hand-made consumers that answer or do not, and
+//! with the stock tools.
+
+mod cleaning;
+mod lists;
+mod positions;
+mod refusals;
+mod relays;
+mod resets;
+mod settings;
+mod stand;
+mod tools;
