@@ -22,7 +22,7 @@ SEED ?=
 # File that `make chaos` also writes its table into.
 OUT ?=
 
-.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-clients cluster chaos compare compare-replicated crash tools-for-tests clean
+.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-faults interop-clients cluster chaos compare compare-replicated crash tools-for-tests clean
 
 ## run: build the release binaries and start name server and broker in one process
 run: build
@@ -70,10 +70,15 @@ sim-quick:
 sim:
 	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim $(if $(SEED),--test crash --test cluster_seeds) -- --nocapture
 
-## interop: stock clients, kill -9, bad input, start-up errors and the faults of replicated brokers, with real processes
+## interop: stock clients, kill -9, bad input, start-up errors, replicated brokers, master and slave, with real processes
 interop: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
-	$(CARGO) test --locked -p interop -- --test-threads=1
+	$(CARGO) test --locked -p interop --no-fail-fast -- --test-threads=1
+
+## interop-faults: what takes longer: three nodes on hosts of their own under stock clients, and a rolling restart; five minutes
+interop-faults: interop-clients
+	$(CARGO) build --locked -p broker -p namesrv -p admin
+	$(CARGO) test --locked -p interop --test faults --test rolling_restart --no-fail-fast -- --test-threads=1
 
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:
