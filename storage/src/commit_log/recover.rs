@@ -154,7 +154,8 @@ impl<D: Disk> CommitLog<D> {
         let torn_end = report.end + BUFFER_BYTES_MAX as u64;
         // Nearer, a sound entry stands behind damage, or behind a hole in the write that was torn: this replica cannot tell
         // which, and the others have what it confirmed.
-        let is_followed = behind.entries > 0 && behind.last_since >= report.end;
+        // What was taken back before the last entry came is of a lower term.
+        let is_followed = behind.entries > 0 && behind.newest >= (tail.sealed().term, report.end);
         report.may_have_forgotten =
             options.is_replicated && (stable > report.end || behind.last > torn_end || is_followed);
         report.term = report.term.max(tail.sealed().term);
@@ -405,8 +406,8 @@ struct Behind {
     term: u64,
     /// Physical offset of the last sound header.
     last: u64,
-    /// The same, of those whose term is not lower than that of the last entry; others were taken back before that came.
-    last_since: u64,
+    /// Highest term, and the last sound header of it.
+    newest: (u64, u64),
 }
 
 impl<D: Disk> CommitLog<D> {
@@ -476,9 +477,7 @@ async fn look_behind<F: LogFile>(
                 if found < bytes && header.index > end.index && header.term >= end.term {
                     behind.entries += 1;
                     behind.last = at;
-                    if header.term >= end.term {
-                        behind.last_since = at;
-                    }
+                    behind.newest = behind.newest.max((header.term, at));
                     behind.stable = behind.stable.max(header.stable);
                     behind.term = behind.term.max(header.term);
                 }

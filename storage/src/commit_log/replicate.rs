@@ -4,13 +4,16 @@
 //! The logs of all replicas are the same byte for byte up to what is committed: entries are taken over as they are, and
 //! the fillers between them follow from the entries alone.
 
+use std::io;
+use std::rc::Rc;
+
 use super::append::LogPosition;
 use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, crc_of};
 use super::recover::{continues, read_carry};
 use super::roll::Segment;
 use super::{Cache, CommitLog};
 use crate::error::{AdoptError, AppendError, DamageReason, StorageError};
-use crate::file::{AlignedBuffer, Disk};
+use crate::file::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, align_down};
 
 /// What of a replicated log may be in doubt at once, bytes; appends wait beyond it for a majority.
 pub const UNCOMMITTED_BYTES_MAX: u64 = 64 << 20;
@@ -116,6 +119,7 @@ impl<D: Disk> CommitLog<D> {
         assert_eq!(self.written.get(), self.end().position, "all of it was just written");
         self.segments.remove_behind(&self.disk, at.position).await?;
         let carry = self.carry_at(at.position).await?;
+        self.erase_next(at.position, &carry).await?;
         let mut tail = self.tail.borrow_mut();
         tail.go_back(at, self.segments.end_of(at.position), carry);
         self.written.set(at.position);
@@ -124,6 +128,21 @@ impl<D: Disk> CommitLog<D> {
         self.committed.set(self.committed.get().min(at.position));
         self.cache.borrow_mut().cut(at.position);
         self.read_ahead.forget();
+        Ok(())
+    }
+
+    /// Erases what begins at `position` and is to go; `carry` is what its block holds before. What comes instead may be
+    /// confirmed while only the ring has it: a process that is killed then must not find the old continuation in the file.
+    async fn erase_next(&self, position: u64, carry: &[u8]) -> Result<(), StorageError> {
+        let (file, first) = self.segments.file_of(position);
+        let mut block = self.disk.buffer(BLOCK_BYTES);
+        block.as_mut().fill(0);
+        block.as_mut()[..carry.len()].copy_from_slice(carry);
+        let failed = |source| StorageError::Flush { op: "write", from: position, up_to: position, source };
+        let written = file.write_at(align_down(position) - first, Rc::new(block)).await.map_err(failed)?;
+        if written != BLOCK_BYTES {
+            return Err(failed(io::Error::new(io::ErrorKind::WriteZero, "the write stayed short")));
+        }
         Ok(())
     }
 
@@ -267,7 +286,7 @@ impl<B: AlignedBuffer> Cache<B> {
         while let Some(last) = self.buffers.pop_back() {
             self.bytes -= last.allocated();
             if last.first() < position {
-                self.push(std::rc::Rc::new(last.cut(position)));
+                self.push(Rc::new(last.cut(position)));
                 return;
             }
         }

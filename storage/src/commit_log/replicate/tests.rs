@@ -1,7 +1,8 @@
 use super::*;
 use crate::commit_log::entry::LogId;
 use crate::commit_log::{FlushMode, LogOptions};
-use crate::file::sim::{SimDisk, block_on};
+use crate::file::sim::{SimDisk, SimRing, block_on};
+use crate::ring::Ring;
 
 const OPTIONS: LogOptions = LogOptions {
     segment_bytes: 64 << 10,
@@ -143,6 +144,28 @@ fn damage_that_sound_entries_stand_behind_is_not_taken_for_a_torn_end() {
             assert_eq!(report.may_have_forgotten, hit < 3, "entry {hit}");
         });
     }
+}
+
+#[test]
+fn what_only_the_ring_has_in_place_of_what_was_taken_back_outlives_the_process() {
+    let (disk, ring) = (SimDisk::new(7), SimRing::new(7, 64 << 10));
+    let (user, kept) = (disk.clone(), ring.clone());
+    run(async move {
+        // Of one length, so that the old entry behind the first continues it as well as the new one.
+        let (log, entries) = log_of(&user, &[1, 1, 1, 1], 300).await;
+        let (_, others) = log_of(&SimDisk::new(8), &[1, 2], 300).await;
+        log.replace_ring(Some(Box::new(kept)));
+        log.truncate(behind(&log, &entries[0]).await).await.unwrap();
+        adopt(&log, &others[1]).await;
+        assert_eq!((log.end().index, log.end().term), (2, 2));
+    });
+    let (disk, ring) = (disk.kill(), ring.kill());
+    run(async move {
+        let ring: Option<Box<dyn Ring>> = Some(Box::new(ring));
+        let opened = CommitLog::open(disk, LogId(1), OPTIONS, None, ring, None, |_, _| Ok(())).await;
+        let (log, report) = opened.unwrap();
+        assert_eq!((log.end().index, log.end().term, report.may_have_forgotten), (2, 2, false));
+    });
 }
 
 #[test]
