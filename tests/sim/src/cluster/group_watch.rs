@@ -145,6 +145,7 @@ impl GroupWatch {
         if seen.entries.last().is_none_or(is_removed) {
             seen.entries = self.committed.iter().take_while(|entry| is_removed(entry)).copied().collect();
         }
+        let mut gone = None;
         while let Some(last) = seen.entries.last() {
             if last.start < view.first {
                 break;
@@ -155,7 +156,7 @@ impl GroupWatch {
             if is_there {
                 break;
             }
-            seen.entries.pop();
+            gone = seen.entries.pop();
         }
         let entries = seen.entries.len();
         // What a file has lost cannot be read here either.
@@ -166,7 +167,9 @@ impl GroupWatch {
                 seen.committed
             )
         })?;
-        let kept = kept_before.filter(|_| !may_forget).unwrap_or(0);
+        // It may have taken back, in the moment in which it died, what a leader of a later term does not have.
+        let was_taken_back = gone.is_some_and(|gone| gone.term < view.term);
+        let kept = kept_before.filter(|_| !may_forget && !was_taken_back).unwrap_or(0);
         require(entries >= kept, || {
             format!("node {number} started with {entries} entries, it had said that it keeps {kept}: {view:?}")
         })?;
