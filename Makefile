@@ -22,7 +22,7 @@ SEED ?=
 # File that `make chaos` also writes its table into.
 OUT ?=
 
-.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-faults interop-clients cluster chaos compare compare-replicated crash tools-for-tests clean
+.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-long interop-clients cluster chaos compare compare-replicated crash tools-for-tests clean
 
 ## run: build the release binaries and start name server and broker in one process
 run: build
@@ -75,10 +75,10 @@ interop: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
 	$(CARGO) test --locked -p interop --no-fail-fast -- --test-threads=1
 
-## interop-faults: what takes longer: three nodes on hosts of their own under stock clients, and a rolling restart; five minutes
-interop-faults: interop-clients
+## interop-long: what takes minutes more: faults of nodes on hosts of their own, a rolling restart, Apache's brokers beside ours, operators' views of replicas
+interop-long: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
-	$(CARGO) test --locked -p interop --test faults --test rolling_restart --no-fail-fast -- --test-threads=1
+	$(CARGO) test --locked -p interop --test faults --test rolling_restart --test mixed_cluster --test replica_status --no-fail-fast -- --test-threads=1
 
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:

@@ -79,14 +79,14 @@ fn a_store_of_another_format_is_refused_and_left_as_it_is() {
     let identity = start.store().join("store.json");
     let ours = fs::read_to_string(&identity).unwrap();
     let root = start.store().to_str().unwrap();
-    for format in [0, 2, 4_000_000_000_u32] {
-        let theirs = ours.replace("\"format\": 1", &format!("\"format\": {format}"));
+    for format in [0, 1, 3, 4_000_000_000_u32] {
+        let theirs = ours.replace("\"format\": 2", &format!("\"format\": {format}"));
         assert_ne!(theirs, ours);
         fs::write(&identity, &theirs).unwrap();
-        expect_line(&start.refused(), &[root, &format!("has format {format}"), "reads 1"]);
+        expect_line(&start.refused(), &[root, &format!("has format {format}"), "reads 2"]);
         assert_eq!(fs::read_to_string(&identity).unwrap(), theirs, "left as it is");
     }
-    for broken in ["", "{", "[]", "{\"format\":\"one\"}", "{\"format\":1,\"storeId\":\"xyz\",\"shards\":1}"] {
+    for broken in ["", "{", "[]", "{\"format\":\"one\"}", "{\"format\":2,\"storeId\":\"xyz\",\"shards\":1}"] {
         fs::write(&identity, broken).unwrap();
         expect_line(&start.refused(), &["store.json", "is not what this version wrote"]);
         assert_eq!(fs::read_to_string(&identity).unwrap(), broken, "left as it is");
