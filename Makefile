@@ -9,6 +9,7 @@ ARGS ?=
 BENCH ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 5
+FUZZ_FEATURES ?=
 # Fresh simulation seeds in `make sim-quick`.
 SEEDS ?= 12000
 # Of whole clusters, and as many of groups of replicas.
@@ -104,9 +105,9 @@ compare-replicated:
 	$(CARGO) build --release --locked -p broker -p namesrv -p bench -p bare-ceiling -p compare
 	$(RELEASE)/mqcompare run --replicated $(ARGS)
 
-## fuzz: every decoder for FUZZ_SECONDS seconds
+## fuzz: every decoder for FUZZ_SECONDS seconds; that of frames between replicas with FUZZ_FEATURES=replicas, which compiles for minutes
 fuzz:
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) .ci/fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_FEATURES=$(FUZZ_FEATURES) .ci/fuzz
 
 clean:
 	$(CARGO) clean

@@ -13,7 +13,7 @@ const BEGINNING: [u8; 5] = *b"TPRF\x01";
 const HEADER_CRC: std::ops::Range<usize> = 8..12;
 const BODY_BYTES: std::ops::Range<usize> = 12..16;
 const KIND_AT: usize = 5;
-const KINDS: u8 = 12;
+const KINDS: u8 = 14;
 
 fn body_crc_at(kind: u8) -> Option<usize> {
     match kind {
