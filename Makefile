@@ -71,15 +71,15 @@ sim-quick:
 sim:
 	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim $(if $(SEED),--test crash --test cluster_seeds) -- --nocapture
 
-## interop: stock clients, kill -9, bad input, start-up errors, replicated brokers, master and slave, with real processes
+## interop: stock clients, kill -9, bad input, start-up errors, master and slave, operators' tools, with real processes
 interop: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
 	$(CARGO) test --locked -p interop --no-fail-fast -- --test-threads=1
 
-## interop-long: what takes minutes more: faults of nodes on hosts of their own, a rolling restart, Apache's brokers beside ours, operators' views of replicas
+## interop-long: what takes minutes more: groups of replicas, faults of nodes on hosts of their own, a rolling restart, Apache's brokers beside ours
 interop-long: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
-	$(CARGO) test --locked -p interop --test faults --test rolling_restart --test mixed_cluster --test replica_status --no-fail-fast -- --test-threads=1
+	$(CARGO) test --locked -p interop --test replicas --test faults --test rolling_restart --test mixed_cluster --test replica_status --no-fail-fast -- --test-threads=1
 
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:
