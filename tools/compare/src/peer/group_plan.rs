@@ -159,12 +159,12 @@ mod tests {
             launch: Launch {
                 name: "node",
                 program: "mqbroker".into(),
-                arguments: vec![format!("/work/n{number}/broker.conf").into()],
-                home: format!("/work/n{number}").into(),
+                arguments: vec![format!("/run-folder/n{number}/broker.conf").into()],
+                home: format!("/run-folder/n{number}").into(),
             },
             address: format!("127.0.0.1:{number}"),
             configuration: format!("brokerName=a\nlistenPort={number}\n"),
-            store: "/work/store".into(),
+            store: "/run-folder/store".into(),
             rings: None,
         };
         let plan = GroupPlan {
@@ -175,7 +175,7 @@ mod tests {
             nodes: (0..3).map(node).collect(),
             rings: None,
         };
-        let setup = plan.setup(Path::new("/work"), Path::new("/repository"));
+        let setup = plan.setup(Path::new("/run-folder"), Path::new("/repository"));
         assert_eq!(
             setup.command,
             "mqbroker WORK/n0/broker.conf\nmqbroker WORK/n1/broker.conf\nmqbroker WORK/n2/broker.conf"
