@@ -1,6 +1,7 @@
 //! What a shard counts while it works.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use observe::{Histogram, ReadAt, RpcAnswer, RpcLatency};
@@ -92,5 +93,10 @@ impl ShardMetrics {
     /// The number of a group, for [`Self::pulled`].
     pub(crate) fn group(&self, group: &str) -> GroupSlot {
         self.traffic.borrow_mut().group(group)
+    }
+
+    /// The name of the group in this slot, shared; a new one where the slot has none.
+    pub(crate) fn group_name(&self, slot: GroupSlot, group: &str) -> Rc<str> {
+        self.traffic.borrow().group_name(slot).unwrap_or_else(|| group.into())
     }
 }

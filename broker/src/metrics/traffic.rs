@@ -1,6 +1,7 @@
 //! Messages in and out, by topic and by consumer group.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use storage::consume_queue::QueueIndex;
 
@@ -55,7 +56,7 @@ pub(crate) struct Traffic {
     /// The first stands for [`OTHERS`].
     topics: Vec<(Box<str>, Volume)>,
     group_numbers: HashMap<Box<str>, u32>,
-    groups: Vec<Box<str>>,
+    groups: Vec<Rc<str>>,
     pair_numbers: HashMap<(GroupSlot, u32), usize>,
     pairs: Vec<(GroupSlot, u32, Volume)>,
 }
@@ -90,6 +91,11 @@ impl Traffic {
     pub(crate) fn group(&mut self, group: &str) -> GroupSlot {
         let numbers = &mut self.group_numbers;
         GroupSlot(number_of(group, numbers, GROUP_METRICS_MAX, || self.groups.push(group.into())))
+    }
+
+    /// The name behind a slot; `None` for the slot of all those that have none of their own.
+    pub(crate) fn group_name(&self, slot: GroupSlot) -> Option<Rc<str>> {
+        (slot.0 != 0).then(|| self.groups[slot.0 as usize].clone())
     }
 
     /// Messages went from a queue to a group.

@@ -102,7 +102,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     }
     let messages_max = messages_max.max(1) as usize;
     let slot = shard.metrics.group(group);
-    let (puller, group) = (Rc::from(group), slot);
+    let (puller, group) = (shard.metrics.group_name(slot, group), slot);
     let job =
         PullJob { ticket, queue, offset, messages_max, filter, topic_sys_flag, group_sys_flag, brokers, group, puller };
     if job.tells_reset(shard) {
