@@ -4,6 +4,22 @@ use std::fmt;
 use std::io;
 
 use client::{ClientError, WithCauses};
+use serde::Serialize;
+
+/// A server that could not be asked, or refused, while others answered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ServerError {
+    /// The server.
+    pub address: String,
+    /// Why, with its causes.
+    pub error: String,
+}
+
+impl ServerError {
+    pub(crate) fn new(address: &str, error: &ClientError) -> Self {
+        Self { address: address.to_owned(), error: WithCauses(error).to_string() }
+    }
+}
 
 /// Every failure of a command.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +66,36 @@ pub enum Failure {
         /// The highest queue id.
         last: i32,
     },
+    /// No broker knows the consumer group.
+    #[error("consumer group {group} does not exist{}", DidYouMean(nearest.as_deref()))]
+    UnknownGroup {
+        /// As it was given.
+        group: String,
+        /// The existing group that was probably meant.
+        nearest: Option<String>,
+    },
+    /// No broker of this name is registered.
+    #[error("no broker {broker_name} is registered{}", DidYouMean(nearest.as_deref()))]
+    UnregisteredBroker {
+        /// As it was given.
+        broker_name: String,
+        /// The broker that was probably meant.
+        nearest: Option<String>,
+    },
+    /// What was shown lacks what these servers did not say, or was not done there.
+    #[error("{} of the servers failed:{}", errors.len(), Servers(errors))]
+    Incomplete {
+        /// Which, and why.
+        errors: Vec<ServerError>,
+    },
+    /// A file cannot be read or written, or holds something else.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No message has the id.
     #[error("no message has the id {id}{}", Reasons(reasons))]
     UnknownMessage {
@@ -83,14 +129,24 @@ impl Failure {
         }
     }
 
+    /// The failure of a result that servers are missing from, if any are.
+    pub(crate) fn unless_complete(errors: Vec<ServerError>) -> Result<(), Self> {
+        if errors.is_empty() { Ok(()) } else { Err(Self::Incomplete { errors }) }
+    }
+
+    /// The failure of a file.
+    pub(crate) fn file(path: impl fmt::Display, reason: impl fmt::Display) -> Self {
+        Self::File { path: path.to_string(), reason: reason.to_string() }
+    }
+
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Client(ClientError::NameServers { .. }) => {
                 Some("Is a name server running there? -n or NAMESRV_ADDR says where to look.")
             }
-            Self::Client(ClientError::Connect { .. }) => Some(
-                "This is the address the broker registered (brokerIP1 and listenPort); it has to be reachable from here.",
-            ),
+            Self::Client(ClientError::Connect { .. }) => {
+                Some("An address that a broker registered (brokerIP1 and listenPort) has to be reachable from here.")
+            }
             _ => None,
         }
     }
@@ -123,5 +179,13 @@ struct Reasons<'a>(&'a [String]);
 impl fmt::Display for Reasons<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+    }
+}
+
+struct Servers<'a>(&'a [ServerError]);
+
+impl fmt::Display for Servers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|server| write!(f, "\n  {}: {}", server.address, server.error))
     }
 }

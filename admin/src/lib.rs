@@ -1,15 +1,23 @@
 //! `mqadmin`: a subcommand a file under `command`. Each asks the cluster through [`client`] and shows a result that
 //! is both aligned text and JSON.
 
+mod brokers;
 mod cli;
+mod client_version;
 mod command;
+mod concurrently;
 mod fact_list;
 mod failure;
+mod message_trace;
+mod message_track;
 mod message_view;
 mod nearest;
 mod output;
 mod perm;
+mod progress;
 mod resolve;
+mod rows;
+mod silent_servers;
 mod table;
 mod timestamp;
 
@@ -19,7 +27,7 @@ use std::time::Duration;
 use client::{Client, ClientOptions};
 
 pub use cli::Cli;
-pub use failure::Failure;
+pub use failure::{Failure, ServerError};
 
 use command::Context;
 use output::Output;

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use client::ReceivedMessage;
 use serde::Serialize;
 
+use crate::fact_list::FactList;
+use crate::table::{Align, Table};
 use crate::timestamp::Timestamp;
 
 /// A message with its keys as the original mqadmin names them.
@@ -29,8 +31,9 @@ pub(crate) struct MessageView {
     pub(crate) flag: i32,
     pub(crate) store_bytes: usize,
     pub(crate) properties: BTreeMap<String, String>,
+    /// Absent where it was not asked for.
     #[serde(flatten)]
-    pub(crate) body: BodyView,
+    pub(crate) body: Option<BodyView>,
 }
 
 /// A body: text, or the digits of its bytes, or why it cannot be had.
@@ -80,8 +83,66 @@ impl MessageView {
             flag: message.flag,
             store_bytes: message.store_bytes,
             properties: message.properties().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
-            body: BodyView::new(message, format),
+            body: Some(BodyView::new(message, format)),
         }
+    }
+}
+
+/// The columns of a message among others.
+pub(crate) const MESSAGE_COLUMNS: &[(&str, Align)] = &[
+    ("BROKER", Align::Left),
+    ("QID", Align::Right),
+    ("OFFSET", Align::Right),
+    ("STORED", Align::Left),
+    ("MSG ID", Align::Left),
+    ("TAGS", Align::Left),
+    ("KEYS", Align::Left),
+    ("BODY", Align::Left),
+];
+
+impl MessageView {
+    /// Adds it to a table of [`MESSAGE_COLUMNS`].
+    pub(crate) fn fill(&self, broker: &str, table: &mut Table) {
+        table.row([
+            &broker,
+            &self.queue_id,
+            &self.queue_offset,
+            &self.store_timestamp,
+            self.msg_id.as_ref().unwrap_or(&self.offset_msg_id),
+            &self.tags.as_deref().unwrap_or_default(),
+            &self.keys.as_deref().unwrap_or_default(),
+            &self.shown_body(),
+        ]);
+    }
+
+    /// All of it, a line each.
+    pub(crate) fn facts(&self) -> FactList {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let mut facts = FactList::default();
+        facts
+            .fact("Msg id", text(&self.msg_id))
+            .fact("Offset msg id", &self.offset_msg_id)
+            .fact("Topic", &self.topic)
+            .fact("Tags", text(&self.tags))
+            .fact("Keys", text(&self.keys))
+            .fact("Queue id", self.queue_id)
+            .fact("Queue offset", self.queue_offset)
+            .fact("CommitLog offset", self.commit_log_offset)
+            .fact("Reconsume times", self.reconsume_times)
+            .fact("Born", format!("{} at {}", self.born_timestamp, self.born_host))
+            .fact("Stored", format!("{} at {}", self.store_timestamp, self.store_host))
+            .fact("System flag", self.sys_flag)
+            .fact("Flag", self.flag)
+            .fact("Record bytes", self.store_bytes);
+        for (name, value) in &self.properties {
+            facts.fact(format!("  {name}"), value);
+        }
+        facts.fact("Body", self.shown_body());
+        facts
+    }
+
+    fn shown_body(&self) -> String {
+        self.body.as_ref().map(BodyView::shown).unwrap_or_default()
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::rows::{Row, Rows};
 
 /// Where results go, and in which form.
 pub(crate) struct Output<'a> {
@@ -25,6 +26,22 @@ impl<'a> Output<'a> {
         } else {
             result.to_string()
         };
-        self.writer.write_all(text.as_bytes()).and_then(|()| self.writer.flush()).map_err(Failure::Output)
+        self.write(text.as_bytes())
+    }
+
+    /// Writes what is neither.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.writer.write_all(bytes).and_then(|()| self.writer.flush()).map_err(Failure::Output)
+    }
+
+    /// Writes rows; a failure if servers are missing among them, so that a script does not take a part for the whole.
+    pub(crate) fn show_rows<T: Row>(&mut self, rows: Rows<T>) -> Result<(), Failure> {
+        self.show(&rows)?;
+        Failure::unless_complete(rows.errors)
+    }
+
+    /// Whether results are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Timestamp(pub(crate) i64);
 
 /// Neither of the accepted forms.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected milliseconds since 1970, currentTimeMillis, or a local time as yyyy-MM-dd#HH:mm:ss:SSS")]
+#[error("expected milliseconds since 1970, now (or currentTimeMillis), or a local time as yyyy-MM-dd#HH:mm:ss:SSS")]
 pub(crate) struct NoTimestamp;
 
 impl Timestamp {
@@ -39,7 +39,7 @@ impl FromStr for Timestamp {
     type Err = NoTimestamp;
 
     fn from_str(text: &str) -> Result<Self, NoTimestamp> {
-        if text == "currentTimeMillis" {
+        if matches!(text, "currentTimeMillis" | "now") {
             return Ok(Self::now());
         }
         text.parse().ok().map(Self).or_else(|| Self::parse_local(text)).ok_or(NoTimestamp)

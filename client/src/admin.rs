@@ -1,8 +1,11 @@
-//! Administration calls, a family a file: `topic`, `cluster`, `message` and `key_value`.
+//! Administration calls, a family a file: `topic`, `group`, `position`, `cluster`, `settings`, `message` and `key_value`.
 
 mod cluster;
+mod group;
 mod key_value;
 mod message;
+mod position;
+mod settings;
 mod topic;
 
 use protocol::code::RequestCode;
@@ -13,7 +16,9 @@ use crate::client::Client;
 use crate::error::ClientError;
 
 pub use self::key_value::ORDER_TOPIC_CONFIG;
-pub use self::message::MessageQuery;
+pub use self::message::{IndexType, KeySearch, MessageQuery};
+pub use self::position::OffsetReset;
+pub use self::settings::Cleaning;
 
 /// Administration of a cluster: each call is one request, or one to every name server.
 #[derive(Clone, Debug)]
@@ -39,7 +44,18 @@ impl Admin {
         code: RequestCode,
         fields: impl FnOnce(&mut CommandEncoder<'_>),
     ) -> Result<Answer, ClientError> {
-        self.client.request(address, code, &[], fields).await?.success()
+        self.send(address, code, &[], fields).await
+    }
+
+    /// The same with a body.
+    async fn send(
+        &self,
+        address: &str,
+        code: RequestCode,
+        body: &[u8],
+        fields: impl FnOnce(&mut CommandEncoder<'_>),
+    ) -> Result<Answer, ClientError> {
+        self.client.request(address, code, body, fields).await?.success()
     }
 
     /// A request to one name server that has to succeed.

@@ -24,7 +24,7 @@ mod route_cache;
 mod send_result;
 mod topic_route;
 
-pub use admin::{Admin, MessageQuery, ORDER_TOPIC_CONFIG};
+pub use admin::{Admin, Cleaning, IndexType, KeySearch, MessageQuery, ORDER_TOPIC_CONFIG, OffsetReset};
 pub use answer::Answer;
 pub use client::Client;
 pub use connection::{BODY_BYTES_MAX, Connection, ConnectionOptions, IN_FLIGHT_MAX, ServerRequest};

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::message_view::{BodyFormat, MessageView};
+use crate::message_view::{BodyFormat, MESSAGE_COLUMNS, MessageView};
 use crate::resolve;
-use crate::table::{Align, Table};
+use crate::table::Table;
 use crate::timestamp::Timestamp;
 
 /// Messages asked for at once; brokers give no more.
@@ -124,27 +124,9 @@ impl ConsumeMessage {
 
 impl fmt::Display for Consumed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(&[
-            ("BROKER", Align::Left),
-            ("QID", Align::Right),
-            ("OFFSET", Align::Right),
-            ("STORED", Align::Left),
-            ("MSG ID", Align::Left),
-            ("TAGS", Align::Left),
-            ("KEYS", Align::Left),
-            ("BODY", Align::Left),
-        ]);
+        let mut table = Table::new(MESSAGE_COLUMNS);
         for Found { broker_name, message } in &self.messages {
-            table.row([
-                broker_name,
-                &message.queue_id,
-                &message.queue_offset,
-                &message.store_timestamp,
-                message.msg_id.as_ref().unwrap_or(&message.offset_msg_id),
-                &message.tags.as_deref().unwrap_or_default(),
-                &message.keys.as_deref().unwrap_or_default(),
-                &message.body.shown(),
-            ]);
+            message.fill(broker_name, &mut table);
         }
         table.fmt(f)
     }

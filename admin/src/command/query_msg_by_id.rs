@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Context;
-use crate::fact_list::FactList;
 use crate::failure::Failure;
 use crate::message_view::{BodyFormat, MessageView};
 use crate::resolve;
@@ -184,28 +183,7 @@ impl fmt::Display for Messages {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = &self.message;
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let mut facts = FactList::default();
-        facts
-            .fact("Msg id", text(&message.msg_id))
-            .fact("Offset msg id", &message.offset_msg_id)
-            .fact("Topic", &message.topic)
-            .fact("Tags", text(&message.tags))
-            .fact("Keys", text(&message.keys))
-            .fact("Queue id", message.queue_id)
-            .fact("Queue offset", message.queue_offset)
-            .fact("CommitLog offset", message.commit_log_offset)
-            .fact("Reconsume times", message.reconsume_times)
-            .fact("Born", format!("{} at {}", message.born_timestamp, message.born_host))
-            .fact("Stored", format!("{} at {}", message.store_timestamp, message.store_host))
-            .fact("System flag", message.sys_flag)
-            .fact("Flag", message.flag)
-            .fact("Record bytes", message.store_bytes);
-        for (name, value) in &message.properties {
-            facts.fact(format!("  {name}"), value);
-        }
-        facts.fact("Body", message.body.shown());
+        let mut facts = self.message.facts();
         if let Some(id) = &self.resent_msg_id {
             facts.fact("Sent again as", id);
         }

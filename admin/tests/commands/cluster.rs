@@ -18,10 +18,26 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A cluster whose broker answers as told.
     pub(crate) async fn start(broker: impl Fn(&RemotingCommand) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(|_, _| None, broker).await
+    }
+
+    /// The same, with what its name server says otherwise than usual; it is told the broker's address.
+    pub(crate) async fn start_with(
+        names: impl Fn(&RemotingCommand, &str) -> Option<Reply> + Send + Sync + 'static,
+        broker: impl Fn(&RemotingCommand) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let broker = FakeServer::start(broker).await;
         let address = broker.address();
-        let names = FakeServer::start(move |request| name_server(request, &address)).await;
-        Self { names, broker }
+        let answer =
+            move |request: &RemotingCommand| names(request, &address).unwrap_or_else(|| name_server(request, &address));
+        Self { names: FakeServer::start(answer).await, broker }
+    }
+
+    /// The route of a topic with four queues on the broker at this address.
+    pub(crate) fn route(broker: &str) -> Reply {
+        Reply::body(format!(
+            r#"{{"brokerDatas":[{{"brokerAddrs":{{"0":"{broker}"}},"brokerName":"broker-v","cluster":"DefaultCluster","enableActingMaster":false}}],"filterServerTable":{{}},"queueDatas":[{{"brokerName":"broker-v","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}}]}}"#
+        ))
     }
 
     /// What a command line prints, without the program's name and the name server.
@@ -56,9 +72,7 @@ pub(crate) async fn run_at(name_server: &str, line: &[&str]) -> Result<String, F
 
 fn name_server(request: &RemotingCommand, broker: &str) -> Reply {
     match (RequestCode(request.code), request.get("topic")) {
-        (RequestCode::GET_ROUTEINFO_BY_TOPIC, Some("TR1" | "orders")) => Reply::body(format!(
-            r#"{{"brokerDatas":[{{"brokerAddrs":{{"0":"{broker}"}},"brokerName":"broker-v","cluster":"DefaultCluster","enableActingMaster":false}}],"filterServerTable":{{}},"queueDatas":[{{"brokerName":"broker-v","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}}]}}"#
-        )),
+        (RequestCode::GET_ROUTEINFO_BY_TOPIC, Some("TR1" | "orders")) => Cluster::route(broker),
         (RequestCode::GET_ROUTEINFO_BY_TOPIC, _) => Reply::code(ResponseCode::TOPIC_NOT_EXIST, "No topic route info"),
         (RequestCode::GET_BROKER_CLUSTER_INFO, _) => Reply::body(format!(
             r#"{{"brokerAddrTable":{{"broker-v":{{"brokerAddrs":{{0:"{broker}"}},"brokerName":"broker-v","cluster":"DefaultCluster","enableActingMaster":false}}}},"clusterAddrTable":{{"DefaultCluster":["broker-v"]}}}}"#

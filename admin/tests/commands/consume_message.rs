@@ -10,7 +10,7 @@ const QUEUE: std::ops::Range<i64> = 3..10;
 const STORED: i64 = 1_700_000_000_000;
 
 /// A broker with messages in one queue; it gives two a pull.
-fn broker(request: &RemotingCommand) -> Reply {
+pub(crate) fn broker(request: &RemotingCommand) -> Reply {
     let number = |key: &str| -> i64 { request.get(key).unwrap().parse().unwrap() };
     let range = if number("queueId") == 2 { QUEUE } else { 0..0 };
     let offset_answer = |offset: i64| Reply::fields(&[("offset", &offset.to_string())]);

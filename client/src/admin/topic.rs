@@ -1,6 +1,8 @@
 //! Topics: create, delete, list, and what brokers say about them.
 
-use protocol::body::{GroupList, TopicConfig, TopicList, TopicRouteData, TopicStatsTable};
+use protocol::body::{
+    GroupList, TopicConfig, TopicConfigList, TopicConfigTable, TopicList, TopicRouteData, TopicStatsTable,
+};
 use protocol::code::RequestCode;
 
 use super::Admin;
@@ -116,5 +118,34 @@ impl Admin {
             })
             .await?;
         answer.body(TopicConfig::decode)
+    }
+
+    /// Creates or changes several topics on a broker with one request.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn create_topics(&self, broker_address: &str, topics: &TopicConfigList) -> Result<(), ClientError> {
+        self.send(broker_address, RequestCode::UPDATE_AND_CREATE_TOPIC_LIST, &topics.encode(), |_| {}).await?;
+        for topic in &topics.topic_config_list {
+            self.client.expire_route(&topic.topic_name);
+        }
+        Ok(())
+    }
+
+    /// All topics of a broker.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn topic_configs(&self, broker_address: &str) -> Result<TopicConfigTable, ClientError> {
+        self.request(broker_address, RequestCode::GET_ALL_TOPIC_CONFIG, |_| {}).await?.body(TopicConfigTable::decode)
+    }
+
+    /// The topics that a broker has for its own use.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn system_topics(&self, broker_address: &str) -> Result<TopicList, ClientError> {
+        let code = RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER;
+        self.request(broker_address, code, |_| {}).await?.body(TopicList::decode)
     }
 }

@@ -1,0 +1,19 @@
+//! How a group gets the messages of a topic (401).
+
+use serde::{Deserialize, Serialize};
+
+/// One group and topic.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MessageRequestMode {
+    /// The group.
+    pub consumer_group: String,
+    /// `PULL` or `POP`.
+    pub mode: String,
+    /// Of how many members each queue is, in POP mode; 0 is the broker's choice, -1 all.
+    pub pop_share_queue_num: i32,
+    /// The topic.
+    pub topic: String,
+}
+
+json_body!(MessageRequestMode);
