@@ -194,3 +194,11 @@ fn systemd_finds_nothing_wrong_with_the_units() {
         said.lines().filter(|line| line.contains("mqbroker.service") || line.contains("mqnamesrv.service")).collect();
     assert!(about_us.is_empty(), "{about_us:#?}");
 }
+
+#[test]
+fn a_broker_that_is_stopped_has_time_to_hand_its_leads_over() {
+    let broker = service("mqbroker.service");
+    let seconds: u64 = only(&broker, "TimeoutStopSec").parse().unwrap();
+    // 3 s to hand over, 31 s for clients with an old route, and what a broker that stands alone gets.
+    assert!(seconds >= 3 + 31 + 90, "{seconds}");
+}

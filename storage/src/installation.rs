@@ -79,6 +79,11 @@ impl<D: Disk> Installation<D> {
         self.log.end()
     }
 
+    /// Bytes that were taken over and are not written yet.
+    pub fn unwritten_bytes(&self) -> u64 {
+        self.log.waiting_bytes()
+    }
+
     /// First physical offset of its log.
     pub fn first(&self) -> u64 {
         self.log.first()

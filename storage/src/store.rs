@@ -3,10 +3,11 @@
 //! Appending dispatches at once: the message's unit is in its ConsumeQueue when [`MessageStore::append`] returns, but
 //! consumers see it only when [`MessageStore::confirm`] finds that it may be acknowledged.
 
+mod rebuild;
 mod replay;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use protocol::record::{PHYSICAL_OFFSET_AT, RecordFields, decode_record};
 use serde::{Deserialize, Serialize};
@@ -21,12 +22,10 @@ use crate::file::{Disk, read_file, replace_file};
 use crate::installation;
 use crate::ring::Ring;
 
+use self::replay::replay_entry;
 pub use self::replay::{OpenProgress, Replay};
-use self::replay::{for_each_record, has_unit, replay_entry};
 
 const TERM_PATH: &str = "term";
-/// Units collected before a rebuild writes them out.
-const REBUILD_UNITS_MAX: usize = 1 << 20;
 
 /// Bytes of a record that hold its size and its physical offset.
 const RECORD_HEAD_BYTES: usize = PHYSICAL_OFFSET_AT + 8;
@@ -535,80 +534,6 @@ impl<D: Disk> MessageStore<D> {
         }
         Ok(())
     }
-
-    /// Writes the files of `damaged` queues again, up to the checkpoint at `position`, from the log.
-    async fn rebuild(&self, damaged: &[QueueIndex], position: u64, replay: &impl Replay) -> Result<(), StorageError> {
-        if damaged.is_empty() {
-            return Ok(());
-        }
-        let mut found = Found::default();
-        let wanted = damaged.iter().copied().collect();
-        let mut from = self.log.first();
-        while from < position {
-            let (until, pieces) = self.collect_units(&wanted, from, position, replay, &mut found).await?;
-            for (queue, start, units) in pieces {
-                let piece = self.queues.borrow().rebuilt(queue, start, units);
-                if let Some(piece) = piece {
-                    piece.write(self.log.disk()).await?;
-                }
-            }
-            from = until;
-        }
-        for queue in damaged {
-            let first = found.get(queue).map(|(first, _)| *first);
-            self.queues.borrow_mut().set_first_found(*queue, first);
-        }
-        Ok(())
-    }
-
-    async fn collect_units(
-        &self,
-        damaged: &BTreeSet<QueueIndex>,
-        from: u64,
-        to: u64,
-        replay: &impl Replay,
-        found: &mut Found,
-    ) -> Result<(u64, Vec<(QueueIndex, u64, Vec<Unit>)>), StorageError> {
-        let mut pieces: Vec<(QueueIndex, u64, Vec<Unit>)> = Vec::new();
-        let mut open: std::collections::BTreeMap<QueueIndex, usize> = std::collections::BTreeMap::new();
-        let mut until = from;
-        // A segment at a time bounds the memory; REBUILD_UNITS_MAX bounds what one segment of tiny messages takes.
-        let segments = self.log.segments();
-        for (first, bytes) in segments.iter().filter(|(first, bytes)| first + bytes > from && *first < to) {
-            let end = to.min(first + bytes);
-            self.log
-                .read_entries(until, end, |header, payload| {
-                    for_each_record(header, payload, |record, unit_position, record_bytes| {
-                        let queue = self.queues.borrow().find(record.topic, record.queue_id as u32);
-                        let Some(queue) = queue.filter(|queue| damaged.contains(queue) && has_unit(record)) else {
-                            return true;
-                        };
-                        let offset = record.queue_offset as u64;
-                        let known = found.entry(queue).or_insert((offset, offset));
-                        if known.1 != offset {
-                            // The topic was deleted and made again: what came before is not of this queue.
-                            *known = (offset, offset);
-                            open.remove(&queue);
-                        }
-                        known.1 = offset + 1;
-                        let at = *open.entry(queue).or_insert_with(|| {
-                            pieces.push((queue, offset, Vec::new()));
-                            pieces.len() - 1
-                        });
-                        let units = &mut pieces[at].2;
-                        let (physical_offset, tags_code) = (unit_position, replay.tags_code(record));
-                        units.push(Unit { physical_offset, bytes: record_bytes, tags_code });
-                        true
-                    })
-                })
-                .await?;
-            until = end;
-            if pieces.iter().map(|piece| piece.2.len()).sum::<usize>() > REBUILD_UNITS_MAX {
-                break;
-            }
-        }
-        Ok((until, pieces))
-    }
 }
 
 fn head_field(head: &[u8], at: usize) -> [u8; 8] {
@@ -632,9 +557,6 @@ fn name_checkpoint_cause(error: StorageError, unreadable: &[String]) -> StorageE
         error => error,
     }
 }
-
-/// First queue offset and the one behind the last, of what a rebuild has found of each queue.
-type Found = std::collections::BTreeMap<QueueIndex, (u64, u64)>;
 
 /// Term of the run before.
 async fn stored_term<D: Disk>(disk: &D) -> Result<u64, StorageError> {

@@ -20,6 +20,12 @@ fn node(broker_id: i64) -> u64 {
     u64::try_from(broker_id).unwrap_or(0) + 1
 }
 
+/// Whom a connection leads to.
+enum Sender {
+    Master,
+    Slave,
+}
+
 impl<E: Env> Shard<E> {
     fn own_hello(&self, nonce: u64) -> Hello<'_> {
         Hello {
@@ -49,7 +55,7 @@ impl<E: Env> Shard<E> {
                 }
             }
             Err(error) => {
-                master.dial_failed(ticket, self.env.now_ms());
+                master.dial_failed(ticket, self.uptime_ms());
                 self.say_of_master(&mut master, &error.to_string());
             }
         }
@@ -63,7 +69,7 @@ impl<E: Env> Shard<E> {
 
     /// A connection of master or slave is gone.
     pub(crate) fn copy_link_closed(&self, ms: &MasterSlave, connection: ConnectionId) {
-        if ms.master.borrow_mut().closed(connection, self.env.now_ms()) {
+        if ms.master.borrow_mut().closed(connection, self.uptime_ms()) {
             tracing::info!(shard = self.identity.broker_name, "the connection to the master is gone");
         }
         if let Some(slave) = ms.slaves.borrow_mut().remove(connection) {
@@ -79,13 +85,11 @@ impl<E: Env> Shard<E> {
             Ok(decoded) => decoded,
             Err(error) => return close(error.to_string()),
         };
-        let heard = if ms.master.borrow_mut().link_of(peer.id).is_some() {
-            self.heard_master(ms, peer.id, &envelope, &message)
-        } else if ms.slaves.borrow_mut().get_mut(peer.id).is_some() {
-            self.heard_slave(ms, peer.id, &envelope, &message)
-        } else {
-            self.accept_slave(ms, peer.id, &envelope, &message)
-        };
+        let heard = self.check_envelope(ms, peer.id, &envelope).and_then(|sender| match sender {
+            Some(Sender::Master) => self.heard_master(ms, &message),
+            Some(Sender::Slave) => self.heard_slave(ms, peer.id, &message),
+            None => self.accept_slave(ms, peer.id, &envelope, &message),
+        });
         match heard {
             Ok(()) => Flow::Continue,
             Err(why) => {
@@ -97,18 +101,27 @@ impl<E: Env> Shard<E> {
         }
     }
 
-    fn heard_master(
-        self: &Shared<E>,
+    /// Who sends on a connection, if that has been said there.
+    /// # Errors
+    /// What came is not the next frame of this connection.
+    fn check_envelope(
+        &self,
         ms: &MasterSlave,
         connection: ConnectionId,
         envelope: &Envelope,
-        message: &ReplicaMessage<'_>,
-    ) -> Result<(), String> {
-        {
-            let mut master = ms.master.borrow_mut();
-            let Some(link) = master.link_of(connection) else { return Ok(()) };
-            link.accept(envelope).map_err(|error| error.to_string())?;
+    ) -> Result<Option<Sender>, String> {
+        let check = |link: &mut Link| link.accept(envelope).map_err(|error| error.to_string());
+        if let Some(link) = ms.master.borrow_mut().link_of(connection) {
+            return check(link).map(|()| Some(Sender::Master));
         }
+        let mut slaves = ms.slaves.borrow_mut();
+        let Some(slave) = slaves.get_mut(connection) else { return Ok(None) };
+        check(&mut slave.link)?;
+        slave.heard_ms = self.uptime_ms();
+        Ok(Some(Sender::Slave))
+    }
+
+    fn heard_master(self: &Shared<E>, ms: &MasterSlave, message: &ReplicaMessage<'_>) -> Result<(), String> {
         match message {
             ReplicaMessage::Hello(hello) => {
                 if let Some(mismatch) = hello.mismatch(&self.own_hello(0)) {
@@ -132,15 +145,8 @@ impl<E: Env> Shard<E> {
         self: &Shared<E>,
         ms: &MasterSlave,
         connection: ConnectionId,
-        envelope: &Envelope,
         message: &ReplicaMessage<'_>,
     ) -> Result<(), String> {
-        {
-            let mut slaves = ms.slaves.borrow_mut();
-            let Some(slave) = slaves.get_mut(connection) else { return Ok(()) };
-            slave.link.accept(envelope).map_err(|error| error.to_string())?;
-            slave.heard_ms = self.env.now_ms();
-        }
         match message {
             ReplicaMessage::CopyRequest(request) => {
                 self.copy_requested(ms, connection, *request);
@@ -189,7 +195,7 @@ impl<E: Env> Shard<E> {
             confirmed: None,
             sent_to: None,
             waiting: None,
-            heard_ms: self.env.now_ms(),
+            heard_ms: self.uptime_ms(),
             rate: TransferRate::default(),
         };
         ms.slaves.borrow_mut().add(connection, slave, &self.outbox);

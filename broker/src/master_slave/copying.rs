@@ -20,7 +20,7 @@ const FULL_MS: i64 = 10;
 impl<E: Env> Shard<E> {
     /// Asks for what comes next, if it is time: everything so far is safe here, which the request confirms.
     pub(super) fn ask_master(&self, ms: &MasterSlave) {
-        let (log, now_ms) = (self.store.log(), self.env.now_ms());
+        let (log, now_ms) = (self.store.log(), self.uptime_ms());
         let mut master = ms.master.borrow_mut();
         let can_ask = ms.part() == Part::Copies && !ms.is_busy.get() && ms.stuck.borrow().is_none();
         let is_free = master.is_up() && master.asked_ms.is_none() && master.ask_from_ms <= now_ms;
@@ -43,7 +43,7 @@ impl<E: Env> Shard<E> {
     /// # Errors
     /// What a sound master never says; the connection is closed.
     pub(super) fn take_copied(self: &Shared<E>, ms: &MasterSlave, piece: &CopyPiece<'_>) -> Result<(), String> {
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         {
             let mut master = ms.master.borrow_mut();
             master.heard(now_ms);
@@ -132,7 +132,7 @@ impl<E: Env> Shard<E> {
             crate::processor::pull::run_again(self, job);
         }
         self.scratch.borrow_mut().woken = woken;
-        ms.master.borrow_mut().rate.note(self.env.now_ms(), log.end().position);
+        ms.master.borrow_mut().rate.note(self.uptime_ms(), log.end().position);
         taken
     }
 
@@ -170,7 +170,7 @@ impl<E: Env> Shard<E> {
 
     /// The log takes no more now: its next segment is to be made, or something written.
     fn ask_later(self: &Shared<E>, ms: &MasterSlave) {
-        ms.master.borrow_mut().ask_from_ms = self.env.now_ms() + FULL_MS;
+        ms.master.borrow_mut().ask_from_ms = self.uptime_ms() + FULL_MS;
         let shard = self.clone();
         self.env.spawn(async move {
             // An error is told by the tick that tries again.

@@ -139,7 +139,7 @@ impl<E: Env> Shard<E> {
         let Some(ms) = self.master_slave.get() else { return };
         self.doubt_after_pause(ms);
         ms.ticked.set(Some(self.env.instant()));
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         match ms.part() {
             Part::Serves => self.tick_master(ms, now_ms),
             Part::Copies => self.tick_slave(ms, now_ms),

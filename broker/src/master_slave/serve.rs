@@ -98,8 +98,8 @@ impl<E: Env> Shard<E> {
         if let Some(slave) = ms.slaves.borrow_mut().get_mut(connection) {
             slave.confirmed = Some(request.end);
             slave.sent_to = Some(request.end);
-            slave.rate.note(self.env.now_ms(), request.end.position);
-            slave.waiting = Some((request, self.env.now_ms() + PARK_MS));
+            slave.rate.note(self.uptime_ms(), request.end.position);
+            slave.waiting = Some((request, self.uptime_ms() + PARK_MS));
         }
         self.tend_slaves(ms);
     }
@@ -193,7 +193,7 @@ impl<E: Env> Shard<E> {
         let mut latency = self.metrics.latency.borrow_mut();
         latency.refresh(|| self.env.instant());
         let answered = |ticket: Ticket, code: ResponseCode| latency.answered(ticket.answer_kind(code), ticket.read_at);
-        let (kept, now_ms) = (self.store.log().kept(), self.env.now_ms());
+        let (kept, now_ms) = (self.store.log().kept(), self.uptime_ms());
         ms.waits.borrow_mut().release(kept, copied, now_ms, &self.outbox, answered);
     }
 
@@ -235,7 +235,7 @@ impl<E: Env> Shard<E> {
     pub(crate) fn seal_copy_waits(&self, end: u64) {
         let Some(ms) = self.master_slave.get() else { return };
         if let Some(sync) = &ms.sync {
-            let deadline_ms = self.env.now_ms() + sync.timeout.as_millis() as i64;
+            let deadline_ms = self.uptime_ms() + sync.timeout.as_millis() as i64;
             ms.waits.borrow_mut().seal(end, deadline_ms);
         }
     }

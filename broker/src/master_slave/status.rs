@@ -17,7 +17,7 @@ impl<E: Env> Shard<E> {
         if ms.part() == Part::Serves && ms.state.borrow().slaves.is_empty() && ms.sync.is_none() {
             return None;
         }
-        let (log, now_ms) = (self.store.log(), self.env.now_ms());
+        let (log, now_ms) = (self.store.log(), self.uptime_ms());
         let end = log.end();
         let place = LogPlace { index: end.index, offset: Some(end.position) };
         let is_master = matches!(ms.part(), Part::Serves | Part::Asks);
@@ -32,6 +32,7 @@ impl<E: Env> Shard<E> {
         };
         let is_catching_up =
             master.end_position.is_some_and(|master_end| master_end.saturating_sub(end.position) > CATCHING_UP_BYTES);
+        let heard_ms = if is_master { Some(now_ms) } else { master.heard_ms };
         let known_master = is_master || master.has_target();
         Some(ReplicationStatus {
             role,
@@ -42,7 +43,7 @@ impl<E: Env> Shard<E> {
             } else {
                 master.address.clone()
             },
-            leader_heard_ms: if is_master { Some(now_ms) } else { master.heard_ms },
+            leader_heard_ms: heard_ms.map(|heard_ms| self.env.now_ms() - (now_ms - heard_ms)),
             term: end.term,
             committed: place,
             applied: place,
@@ -57,7 +58,7 @@ impl<E: Env> Shard<E> {
     }
 
     fn slave_status(&self, ms: &MasterSlave, slave: &SlaveLink) -> FollowerStatus {
-        let (end, now_ms) = (self.store.log().end(), self.env.now_ms());
+        let (end, now_ms) = (self.store.log().end(), self.uptime_ms());
         let lag = slave.confirmed.map(|confirmed| {
             let entries = end.index.saturating_sub(confirmed.index);
             let ms = match entries {

@@ -41,7 +41,7 @@ impl<E: Env> Shard<E> {
             Part::Copies if ms.is_busy.get() => return Err(PromotionRefused::Busy(name())),
             Part::Copies => {}
         }
-        let now_ms = self.env.now_ms();
+        let now_ms = self.uptime_ms();
         {
             let mut master = ms.master.borrow_mut();
             if master.is_alive(now_ms) && !is_forced {
@@ -223,7 +223,7 @@ impl<E: Env> Shard<E> {
             slaves_address: self.identity.ha_advertised_address.clone(),
             master_address: master.address.clone().filter(|_| ms.part() != Part::Serves),
             master_end_offset: master.end_position.map(number).filter(|_| ms.part() != Part::Serves),
-            master_is_there: master.is_alive(self.env.now_ms()),
+            master_is_there: master.is_alive(self.uptime_ms()),
             stuck: ms.stuck.borrow().clone(),
         }
     }

@@ -84,15 +84,16 @@ async fn session(
     is_away: &mut bool,
     registered: &impl Fn(),
 ) -> Result<Infallible, RegistrationError> {
-    // A connection with nothing to say would be closed by the name server before long.
-    let wait = announcements.wait_for(|announcement| announcement.standing().is_some());
-    wait.await.map_err(|_| RegistrationError::ShardEnded)?;
-    let patience = config.registration.timeout;
-    let mut link = NameServerLink::connect(server, patience).await?;
-    let mut registered_as = None;
     loop {
-        let announcement = announcements.borrow_and_update().clone();
-        if let Some(standing) = announcement.standing() {
+        // A connection with nothing to say would be closed by the name server before long.
+        let wait = announcements.wait_for(|announcement| announcement.standing().is_some());
+        wait.await.map_err(|_| RegistrationError::ShardEnded)?;
+        let patience = config.registration.timeout;
+        let mut link = NameServerLink::connect(server, patience).await?;
+        let mut registered_as = None;
+        loop {
+            let announcement = announcements.borrow_and_update().clone();
+            let Some(standing) = announcement.standing() else { break };
             let body = announcement.body(config.registration.compressed);
             link.call(patience, |buffer, opaque| encode_register(config, shard, standing, body, buffer, opaque))
                 .await?;
@@ -103,11 +104,17 @@ async fn session(
             }
             *is_away = false;
             registered();
+            tokio::select! {
+                changed = announcements.changed() => changed.map_err(|_| RegistrationError::ShardEnded)?,
+                () = tokio::time::sleep(config.registration.period) => {}
+                closed = link.wait_closed() => return Err(closed),
+            }
         }
-        tokio::select! {
-            changed = announcements.changed() => changed.map_err(|_| RegistrationError::ShardEnded)?,
-            () = tokio::time::sleep(config.registration.period) => {}
-            closed = link.wait_closed() => return Err(closed),
+        // It serves nobody any more, and its process goes on.
+        if let Some(standing) = registered_as {
+            link.call(patience, |buffer, opaque| encode_unregister(config, shard, standing, buffer, opaque)).await?;
+            tracing::info!(server = %format_args!("{}:{}", server.host, server.port), broker = shard.broker_name,
+                "unregistered: the shard serves no more");
         }
     }
 }
@@ -119,17 +126,24 @@ async fn unregister(
     standing: Standing,
 ) -> Result<(), RegistrationError> {
     let mut link = NameServerLink::connect(server, UNREGISTER_TIMEOUT).await?;
-    link.call(UNREGISTER_TIMEOUT, |buffer, opaque| {
-        let code = RequestCode::UNREGISTER_BROKER.0;
-        let mut encoder = CommandEncoder::request(buffer, HeaderEncoding::Json, code, opaque, 0);
-        encoder
-            .field("brokerName", shard.broker_name.as_str())
-            .field("brokerAddr", shard.advertised_address.as_str())
-            .field("clusterName", config.identity.cluster_name.as_str())
-            .field("brokerId", standing.broker_id);
-        encoder.finish();
-    })
-    .await
+    link.call(UNREGISTER_TIMEOUT, |buffer, opaque| encode_unregister(config, shard, standing, buffer, opaque)).await
+}
+
+fn encode_unregister(
+    config: &BrokerConfig,
+    shard: &ShardIdentity,
+    standing: Standing,
+    buffer: &mut Vec<u8>,
+    opaque: i32,
+) {
+    let code = RequestCode::UNREGISTER_BROKER.0;
+    let mut encoder = CommandEncoder::request(buffer, HeaderEncoding::Json, code, opaque, 0);
+    encoder
+        .field("brokerName", shard.broker_name.as_str())
+        .field("brokerAddr", shard.advertised_address.as_str())
+        .field("clusterName", config.identity.cluster_name.as_str())
+        .field("brokerId", standing.broker_id);
+    encoder.finish();
 }
 
 fn encode_register(

@@ -33,6 +33,8 @@ pub enum ReplicaRole {
     Following,
     /// It knows no leader, is a candidate, or does not serve yet as the leader it has become.
     Undecided,
+    /// It takes no part any more, and serves nobody, until its process is started again.
+    Stopped,
 }
 
 impl Standing {
@@ -41,8 +43,8 @@ impl Standing {
         Self { broker_id, state_version: 0 }
     }
 
-    /// As what a replica is to be registered that was registered as `last`. `None`: as nothing yet, since no leader
-    /// has told it that it belongs to the group.
+    /// As what a replica is to be registered that was registered as `last`. `None`: as nothing, since no leader has told it
+    /// yet that it belongs to the group, or since it has stopped.
     ///
     /// A leader's version is larger than every version that the same replica was registered with before. A name server
     /// needs that to take the leader's topics: where the id has another holder still, Apache's takes them only with a
@@ -60,6 +62,7 @@ impl Standing {
                 MASTER_ID => Self { broker_id: slave_id, ..last },
                 _ => last,
             }),
+            ReplicaRole::Stopped => None,
         }
     }
 }
@@ -82,7 +85,13 @@ mod tests {
         steps.iter().map(step).collect()
     }
 
-    use ReplicaRole::{Following, Leading, Undecided};
+    use ReplicaRole::{Following, Leading, Stopped, Undecided};
+
+    #[test]
+    fn a_replica_that_has_stopped_is_registered_as_nothing() {
+        assert_eq!(registered(&[(Leading, 5), (Stopped, 5)]), [standing(0, 5), None]);
+        assert_eq!(registered(&[(Following, 5), (Stopped, 5)]), [standing(2, 5), None]);
+    }
 
     #[test]
     fn a_replica_without_a_leader_is_registered_as_nothing_yet() {

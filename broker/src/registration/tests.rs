@@ -9,7 +9,7 @@ use protocol::code::ResponseCode;
 use rustix::net::sockopt::tcp_user_timeout;
 use tokio::task::JoinHandle;
 
-use self::fake_name_server::{FakeNameServer, Heard, within};
+use self::fake_name_server::{FakeNameServer, Heard, Link, within};
 use super::name_server_link::UNACKNOWLEDGED_MAX;
 use super::*;
 use crate::config::{MachineDefaults, Mode, Sources};
@@ -79,7 +79,26 @@ fn registered(broker_id: i64, state_version: i64, counter: i64) -> Heard {
     Heard::Registered { broker_id, state_version, topics: vec![format!("T{counter}")], counter }
 }
 
-use ReplicaRole::{Following, Leading, Undecided};
+/// A replica that is registered in this part, with table 1; the name server and the connection between them.
+async fn registered_replica(role: ReplicaRole, term: u64) -> (FakeNameServer, Broker, Link) {
+    let (server, replica, mut link) = heard_replica(role, term).await;
+    link.answer(ResponseCode::SUCCESS).await;
+    (server, replica, link)
+}
+
+/// The same before the name server has answered.
+async fn heard_replica(role: ReplicaRole, term: u64) -> (FakeNameServer, Broker, Link) {
+    let server = FakeNameServer::start().await;
+    let replica = Broker::replica(&server);
+    replica.topics(1);
+    replica.role(role, term);
+    let mut link = server.accept().await;
+    let broker_id = if role == ReplicaRole::Leading { 0 } else { 2 };
+    assert_eq!(link.hear().await, registered(broker_id, term as i64, 1));
+    (server, replica, link)
+}
+
+use ReplicaRole::{Following, Leading, Stopped, Undecided};
 
 #[tokio::test]
 async fn a_broker_with_a_fixed_id_registers_with_state_version_0() {
@@ -127,12 +146,7 @@ async fn each_change_of_role_is_registered_at_once_over_the_same_connection() {
 
 #[tokio::test]
 async fn a_leader_that_loses_its_followers_is_a_slave_at_once_and_stays_one_while_it_looks_for_another() {
-    let server = FakeNameServer::start().await;
-    let broker = Broker::replica(&server);
-    broker.topics(1);
-    broker.role(Leading, 5);
-    let mut link = server.accept().await;
-    assert_eq!(link.hear_and_answer().await, registered(0, 5, 1));
+    let (_server, broker, mut link) = registered_replica(Leading, 5).await;
     broker.role(Undecided, 5);
     assert_eq!(link.hear_and_answer().await, registered(2, 5, 1));
     broker.role(Undecided, 6);
@@ -142,12 +156,7 @@ async fn a_leader_that_loses_its_followers_is_a_slave_at_once_and_stays_one_whil
 
 #[tokio::test]
 async fn what_changes_while_a_name_server_is_busy_is_said_after_its_answer_and_only_the_last() {
-    let server = FakeNameServer::start().await;
-    let broker = Broker::replica(&server);
-    broker.topics(1);
-    broker.role(Leading, 5);
-    let mut link = server.accept().await;
-    assert_eq!(link.hear().await, registered(0, 5, 1));
+    let (_server, broker, mut link) = heard_replica(Leading, 5).await;
     broker.role(Undecided, 5);
     broker.role(Following, 6);
     broker.topics(2);
@@ -160,12 +169,7 @@ async fn what_changes_while_a_name_server_is_busy_is_said_after_its_answer_and_o
 
 #[tokio::test]
 async fn a_refused_registration_is_tried_again_over_a_new_connection_as_what_it_is_then() {
-    let server = FakeNameServer::start().await;
-    let broker = Broker::replica(&server);
-    broker.topics(1);
-    broker.role(Leading, 5);
-    let mut link = server.accept().await;
-    assert_eq!(link.hear().await, registered(0, 5, 1));
+    let (server, broker, mut link) = heard_replica(Leading, 5).await;
     link.answer(ResponseCode::SYSTEM_ERROR).await;
     within("the end of the connection", link.closed()).await;
     broker.role(Following, 6);
@@ -187,13 +191,21 @@ async fn a_name_server_that_closes_or_is_away_does_not_keep_a_role_from_the_othe
 }
 
 #[tokio::test]
+async fn a_replica_that_takes_no_part_any_more_unregisters_while_its_process_goes_on() {
+    let (server, replica, mut link) = registered_replica(Leading, 5).await;
+    replica.role(Stopped, 5);
+    assert_eq!(link.hear_and_answer().await, Heard::Unregistered { broker_id: 0 });
+    within("the end of the connection", link.closed()).await;
+    replica.topics(2);
+    replica.stop().await;
+    let other = Broker::start(Some(Standing::fixed(0)), &[&server], "");
+    other.topics(7);
+    assert_eq!(server.accept().await.hear().await, registered(0, 0, 7), "the first that is heard after that");
+}
+
+#[tokio::test]
 async fn a_stopped_replica_unregisters_as_what_it_was_registered_last() {
-    let server = FakeNameServer::start().await;
-    let broker = Broker::replica(&server);
-    broker.topics(1);
-    broker.role(Leading, 5);
-    let mut link = server.accept().await;
-    link.hear_and_answer().await;
+    let (server, broker, mut link) = registered_replica(Leading, 5).await;
     broker.role(Following, 6);
     link.hear_and_answer().await;
     let name_server = async {
@@ -217,12 +229,7 @@ async fn a_replica_that_was_never_registered_ends_without_a_word() {
 
 #[tokio::test]
 async fn only_what_was_accepted_counts_as_registered() {
-    let server = FakeNameServer::start().await;
-    let broker = Broker::replica(&server);
-    broker.topics(1);
-    broker.role(Leading, 5);
-    let mut link = server.accept().await;
-    link.hear().await;
+    let (server, broker, mut link) = heard_replica(Leading, 5).await;
     link.answer(ResponseCode::SYSTEM_ERROR).await;
     let mut link = server.accept().await;
     link.hear().await;

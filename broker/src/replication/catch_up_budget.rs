@@ -48,10 +48,15 @@ impl CatchUpBudget {
         }
     }
 
+    /// Whether clients take next to nothing of the shard's time.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.load <= IDLE_SHARE
+    }
+
     /// Begins an answer of at most `bytes` bytes to a node. `None`: the last one is still on its way, or there is too much
     /// under way. Else how long it may be.
     pub(crate) fn begin(&mut self, node: u64, bytes: usize) -> Option<usize> {
-        let bytes = if self.load > IDLE_SHARE { bytes.min(BUSY_PIECE_BYTES) } else { bytes };
+        let bytes = if self.is_idle() { bytes } else { bytes.min(BUSY_PIECE_BYTES) };
         let under_way: usize = self.answering.values().sum();
         if self.answering.contains_key(&node) || (under_way > 0 && under_way + bytes > UNDER_WAY_BYTES_MAX) {
             return None;

@@ -6,7 +6,7 @@ use protocol::frame::Frame;
 use raft_driver::{EntryId, PeerReport, Refusal};
 use runtime::{CloseReason, ConnectionId, DialError, Flow, Peer};
 
-use super::links::Heard;
+use super::links::{CLASSES, Heard};
 use super::raw_entries::RawEntries;
 use super::replica::{Phase, Replica};
 use super::wire::{ConnectionClass, LogEnd, RaftStep, ReplicaMessage};
@@ -69,8 +69,14 @@ impl<E: Env> Shard<E> {
         let Some(replica) = self.replica.get() else { return };
         let led_to = replica.links.borrow_mut().closed(connection, self.uptime_ms());
         let Some((node, class)) = led_to else { return };
-        if class == ConnectionClass::Log {
-            self.forget_forwarded(replica, node);
+        match class {
+            ConnectionClass::Log => self.forget_forwarded(replica, node),
+            ConnectionClass::Bulk => {
+                replica.rounds.borrow_mut().forget(node);
+                // It says nothing of whether the node can be reached.
+                return;
+            }
+            ConnectionClass::Beat => {}
         }
         let mut group = replica.group.borrow_mut();
         if group.is_leader() && !group.is_writing() {
@@ -91,8 +97,10 @@ impl<E: Env> Shard<E> {
             }
             Ok(_) if replica.phase() == Phase::Stopped => Flow::Continue,
             Ok(Heard::Up(node, class)) => {
-                if class == ConnectionClass::Log {
-                    self.forget_forwarded(replica, node);
+                match class {
+                    ConnectionClass::Log => self.forget_forwarded(replica, node),
+                    ConnectionClass::Bulk => replica.rounds.borrow_mut().forget(node),
+                    ConnectionClass::Beat => {}
                 }
                 self.report(replica, node, class);
                 Flow::Continue
@@ -120,6 +128,7 @@ impl<E: Env> Shard<E> {
             ReplicaMessage::Forward(forward) => self.take_forward(replica, node, &forward),
             ReplicaMessage::Forwarded(answer) => self.take_forwarded(replica, node, &answer),
             ReplicaMessage::LogEnd(end) => {
+                self.note_room(replica, node, end.has_room);
                 let report = PeerReport {
                     from: node,
                     life: end.life,
@@ -210,7 +219,8 @@ impl<E: Env> Shard<E> {
     fn report(&self, replica: &Replica, node: u64, class: ConnectionClass) {
         let PeerReport { life, answers, current_term, end, is_trusted, .. } = replica.group.borrow().report_to(node);
         let EntryId { term, index } = end;
-        let report = ReplicaMessage::LogEnd(LogEnd { life, answers, current_term, term, index, is_trusted });
+        let has_room = self.has_room();
+        let report = ReplicaMessage::LogEnd(LogEnd { life, answers, current_term, term, index, is_trusted, has_room });
         replica.links.borrow_mut().send(node, class, &report, &self.outbox);
     }
 
@@ -227,8 +237,7 @@ impl<E: Env> Shard<E> {
     pub(super) fn report_to_all(&self, replica: &Replica) {
         let nodes = replica.links.borrow().nodes();
         for node in nodes {
-            self.report(replica, node, ConnectionClass::Log);
-            self.report(replica, node, ConnectionClass::Beat);
+            CLASSES.into_iter().for_each(|class| self.report(replica, node, class));
         }
     }
 

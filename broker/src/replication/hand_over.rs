@@ -1,4 +1,5 @@
-//! A leader that gives its lead away: because its process is to end, or because another node should lead.
+//! A leader that gives its lead away: because its process is to end, because another node should lead, or because its disk is
+//! full and another one's is not.
 //!
 //! Requests wait meanwhile. What was appended is committed first, then Raft hands over to a follower that has all of it, so
 //! nobody's request is lost or in doubt; those that waited are handed on to the new leader. A process that is to end
@@ -6,9 +7,10 @@
 
 mod linger;
 mod move_back;
+mod room;
 mod successor;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use raft_driver::eraftpb::{Message, MessageType};
 
 use self::linger::{LINGER_TICKS, Linger};
 use self::move_back::{BEHIND_BYTES_MAX, MoveBack};
+use self::room::RoomWatch;
 use self::successor::successor;
 use super::replica::{Phase, Replica};
 use super::wire::ConnectionClass;
@@ -44,6 +47,7 @@ pub(crate) struct HandingOver {
     /// The node that handed its lead to this one, and which process of it: that may be about to end.
     lead_from: Cell<Option<(u64, u64)>>,
     move_back: Cell<MoveBack>,
+    room: RefCell<RoomWatch>,
 }
 
 impl HandingOver {
@@ -104,6 +108,43 @@ impl<E: Env> Shard<E> {
             _ => watch.reset(),
         }
         state.move_back.set(watch);
+        self.tend_room(replica);
+    }
+
+    /// Whether this node can take sends for longer than the log's present segment lasts.
+    pub(super) fn has_room(&self) -> bool {
+        !self.disk_is_full.get() && !self.store.log().failed_next_segment()
+    }
+
+    /// Another node says whether its disk has room.
+    pub(super) fn note_room(&self, replica: &Replica, node: u64, has_room: bool) {
+        replica.handing_over.room.borrow_mut().said(node, has_room, replica.ticks.get());
+    }
+
+    /// Gives the lead to a node that has room, where this one has none.
+    fn tend_room(self: &Rc<Self>, replica: &Replica) {
+        let (state, now) = (&replica.handing_over, replica.ticks.get());
+        let leads = replica.leads() && !state.leaves.get() && !state.is_under_way.get();
+        let is_due = state.room.borrow_mut().is_due(now, leads, !self.has_room());
+        if !is_due {
+            return;
+        }
+        let mut progress = replica.group.borrow().progress();
+        progress.retain(|peer| state.room.borrow().has_room(peer.id, now));
+        // Where nobody has room, sends are refused here as anywhere.
+        if let Some(node) = successor(&progress, &[]) {
+            let shard = self.clone();
+            self.env.spawn(async move { shard.leave_for_want_of_room(node).await });
+        }
+    }
+
+    async fn leave_for_want_of_room(self: Rc<Self>, node: u64) {
+        let Some(replica) = self.replica.get() else { return };
+        let shard = &self.identity.broker_name;
+        tracing::warn!(shard, node, "this replica's disk is full: it gives its lead to a node that has room");
+        if !self.hand_over(replica, Some(node)).await {
+            replica.handing_over.room.borrow_mut().failed(replica.ticks.get());
+        }
     }
 
     fn note_lead(&self, replica: &Replica) {
@@ -146,7 +187,8 @@ impl<E: Env> Shard<E> {
             None => None,
         };
         let is_there = peer.is_active && links.is_up(node, ConnectionClass::Log) && !gave_its_lead;
-        let can_lead = !peer.is_catching_up && !peer.is_learner;
+        let has_room = replica.handing_over.room.borrow().has_room(node, replica.ticks.get());
+        let can_lead = !peer.is_catching_up && !peer.is_learner && has_room;
         is_there && can_lead && behind_bytes.is_some_and(|bytes| bytes <= BEHIND_BYTES_MAX)
     }
 

@@ -17,20 +17,20 @@ use storage::commit_log::LogPosition;
 use storage::file::Disk;
 use storage::installation::{Installation, WholeInstallation};
 
-use super::catch_up::{CatchingUp, FULL_MS, PATIENCE_MS, PAUSE_MS, PULL_BYTES, split};
+use super::catch_up::{FULL_MS, IDLE_MS, PATIENCE_MS, PAUSE_MS, split};
 use super::checkpoint_image::{CheckpointImage, Preface};
 use super::drive::waits;
 use super::raw_entries::RawEntries;
 use super::replica::{Phase, Replica};
-use super::wire::{CheckpointPiece, CheckpointRequest, ConnectionClass, Pull, PullStatus, Pulled, ReplicaMessage};
+use super::wire::{CheckpointPiece, CheckpointRequest, ConnectionClass, PullStatus, Pulled, ReplicaMessage};
 use crate::env::Env;
 use crate::replay::TableReplay;
 use crate::shard::Shard;
 
 /// Longest checkpoint that is taken; fifty thousand queues take some MiB.
 const CHECKPOINT_BYTES_MAX: u64 = 1 << 30;
-/// A leader that has no more entries now is asked again after this.
-const IDLE_MS: i64 = 20;
+/// Of a checkpoint in one answer.
+const PIECE_BYTES: u32 = 1 << 20;
 /// How often it is looked whether the store can be replaced now, ...
 const LOOK: Duration = Duration::from_millis(1);
 /// ... and how many times before it is tried again later.
@@ -118,28 +118,34 @@ impl<E: Env> Shard<E> {
     }
 
     fn ask_at(&self, replica: &Replica, ask_ms: i64) {
-        if let Some(state) = replica.catching_up.get() {
-            replica.catching_up.set(Some(CatchingUp { ask_ms, ..state }));
+        if let Some(mut state) = replica.catching_up.get() {
+            state.ends_round(ask_ms);
+            replica.catching_up.set(Some(state));
         }
     }
 
-    /// Asks for the next piece. It is time.
+    /// Asks for more if it is time.
     pub(super) fn install_more(&self, replica: &Replica, leader: u64) {
-        let stage = self.installing.stage.borrow();
-        let message = match &*stage {
-            Stage::Fetching { name, bytes, .. } => ReplicaMessage::CheckpointRequest(CheckpointRequest {
-                offset: bytes.len() as u64,
-                bytes_wanted: PULL_BYTES,
-                name,
-            }),
-            Stage::Pulling { installation, .. } => {
-                let end = installation.end();
-                ReplicaMessage::Pull(Pull { end, applied: end, bytes_wanted: PULL_BYTES })
+        let now_ms = self.uptime_ms();
+        let Some(mut state) = replica.catching_up.get() else { return };
+        let is_sent = match &*self.installing.stage.borrow() {
+            Stage::Fetching { name, bytes, .. } if now_ms >= state.ask_ms => {
+                let (offset, bytes_wanted) = (bytes.len() as u64, PIECE_BYTES);
+                let message = ReplicaMessage::CheckpointRequest(CheckpointRequest { offset, bytes_wanted, name });
+                state.ends_round(now_ms + PATIENCE_MS);
+                replica.links.borrow_mut().send(leader, ConnectionClass::Bulk, &message, &self.outbox)
             }
-            Stage::Nothing | Stage::Opening | Stage::Placing => return,
+            Stage::Pulling { installation, .. } => {
+                let (end, unwritten) = (installation.end(), installation.unwritten_bytes());
+                let Some(pull) = state.next_pull(now_ms, end, end, unwritten) else { return };
+                self.send_pull(replica, leader, pull)
+            }
+            _ => return,
         };
-        self.ask_at(replica, self.uptime_ms() + PATIENCE_MS);
-        replica.links.borrow_mut().send(leader, ConnectionClass::Log, &message, &self.outbox);
+        if !is_sent {
+            state.ends_round(now_ms + FULL_MS);
+        }
+        replica.catching_up.set(Some(state));
     }
 
     /// A piece of a checkpoint has come.
@@ -232,7 +238,10 @@ impl<E: Env> Shard<E> {
         };
         let now_ms = self.uptime_ms();
         match pulled.status {
-            PullStatus::NotNow => return Ok(true),
+            PullStatus::NotNow => {
+                self.ask_at(replica, now_ms + PATIENCE_MS);
+                return Ok(true);
+            }
             PullStatus::TooOld => {
                 let (shard, first) = (&self.identity.broker_name, pulled.first_position);
                 tracing::info!(shard, first, "the leader's log begins later by now; its newest checkpoint is fetched");
@@ -245,15 +254,20 @@ impl<E: Env> Shard<E> {
         }
         let entries = split(self.store.log().id(), pulled)?;
         replica.watch.history.caught_up(pulled.log.len());
-        let mut ask_ms = if entries.is_empty() { now_ms + IDLE_MS } else { now_ms };
+        let mut pause_ms = entries.is_empty().then_some(IDLE_MS);
         for (header, bytes) in &entries {
             if header.index <= installation.end().index {
                 continue;
             }
+            // Pieces in between did not come.
+            if header.index > installation.end().index + 1 {
+                pause_ms = Some(FULL_MS);
+                break;
+            }
             match installation.adopt(bytes) {
                 Ok(_) => {}
                 Err(error) if waits(&error) => {
-                    ask_ms = now_ms + FULL_MS;
+                    pause_ms = Some(FULL_MS);
                     break;
                 }
                 Err(error @ AdoptError::Refused(_)) => {
@@ -267,7 +281,13 @@ impl<E: Env> Shard<E> {
             }
         }
         drop(installation);
-        self.ask_at(replica, ask_ms);
+        if let Some(mut state) = replica.catching_up.get() {
+            match pause_ms {
+                Some(pause_ms) => state.ends_round(now_ms + pause_ms),
+                None => state.ask_ms = now_ms + PATIENCE_MS,
+            }
+            replica.catching_up.set(Some(state));
+        }
         // The next piece travels while this one is written.
         self.pull_more(replica);
         let shard = self.clone();
@@ -290,6 +310,7 @@ impl<E: Env> Shard<E> {
             if let Err(error) = current.flush().await {
                 break Err(error);
             }
+            self.pull_more(replica);
             if current.end() == end {
                 break Ok(self.is_all_there(replica, &current));
             }

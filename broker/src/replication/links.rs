@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::rc::Rc;
 
 use protocol::frame::Frame;
 use runtime::{CloseReason, ConnectionId, Outbox};
@@ -19,7 +21,7 @@ const REDIAL_MS: i64 = 200;
 const REFUSED_REDIAL_MS: i64 = 5_000;
 /// What waits to be sent to a replica is bounded by this; further messages are lost, as on a network that is down.
 const QUEUED_BYTES_MAX: usize = 24 << 20;
-const CLASSES: [ConnectionClass; 2] = [ConnectionClass::Log, ConnectionClass::Beat];
+pub(super) const CLASSES: [ConnectionClass; 3] = [ConnectionClass::Log, ConnectionClass::Beat, ConnectionClass::Bulk];
 
 /// What this replica says of itself in every hello.
 #[derive(Clone, Debug)]
@@ -66,17 +68,14 @@ enum Channel {
 
 struct Member {
     address: SocketAddr,
-    log: Channel,
-    beat: Channel,
+    /// By class.
+    channels: [Channel; CLASSES.len()],
     client_address: Option<String>,
 }
 
 impl Member {
     fn channel(&mut self, class: ConnectionClass) -> &mut Channel {
-        match class {
-            ConnectionClass::Log => &mut self.log,
-            ConnectionClass::Beat => &mut self.beat,
-        }
+        &mut self.channels[class as usize]
     }
 }
 
@@ -116,12 +115,8 @@ pub(crate) struct Links {
 impl Links {
     /// Nobody is connected yet. `members` are the other nodes and where their replicas listen.
     pub(crate) fn new(own: Introduction, members: impl IntoIterator<Item = (u64, SocketAddr)>) -> Self {
-        let member = |address| Member {
-            address,
-            log: Channel::Down { from_ms: 0 },
-            beat: Channel::Down { from_ms: 0 },
-            client_address: None,
-        };
+        let member =
+            |address| Member { address, channels: CLASSES.map(|_| Channel::Down { from_ms: 0 }), client_address: None };
         let members = members.into_iter().map(|(id, address)| (id, member(address))).collect();
         Self { own, members, connections: HashMap::new(), dropped: 0 }
     }
@@ -302,10 +297,27 @@ impl Links {
         outbox: &Outbox,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
-        let Some(Channel::Up(connection)) = self.members.get_mut(&to).map(|member| member.channel(class)) else {
-            return false;
-        };
-        let connection = *connection;
+        let Some(connection) = self.open_to(to, class, message, body_bytes, outbox) else { return false };
+        let Some(known) = self.connections.get_mut(&connection) else { return false };
+        let envelope = known.link.next_envelope();
+        outbox.with_buffer(connection, |buffer| {
+            message.encode_head(&envelope, body_bytes, buffer);
+            let begins = buffer.len();
+            write(buffer);
+            assert_eq!(buffer.len() - begins, body_bytes, "the body is as long as its frame says");
+        })
+    }
+
+    /// The connection that a message can go over now.
+    fn open_to(
+        &mut self,
+        to: u64,
+        class: ConnectionClass,
+        message: &ReplicaMessage<'_>,
+        body_bytes: usize,
+        outbox: &Outbox,
+    ) -> Option<ConnectionId> {
+        let Channel::Up(connection) = *self.members.get_mut(&to)?.channel(class) else { return None };
         if outbox.queued_bytes(connection) + body_bytes > QUEUED_BYTES_MAX {
             self.dropped += 1;
             if self.dropped.is_power_of_two() {
@@ -317,37 +329,50 @@ impl Links {
                     "a replica reads too slowly: messages to it are dropped"
                 );
             }
-            return false;
+            return None;
         }
+        let known = self.connections.get(&connection)?;
+        (known.has_report || matches!(message, ReplicaMessage::LogEnd(_))).then_some(connection)
+    }
+
+    /// Sends a message whose body is the bytes `range` of `owner`, which are not copied. False: as for [`Self::send`].
+    pub(crate) fn share_body(
+        &mut self,
+        to: u64,
+        class: ConnectionClass,
+        message: &ReplicaMessage<'_>,
+        (owner, range): (Rc<dyn AsRef<[u8]>>, Range<usize>),
+        outbox: &Outbox,
+    ) -> bool {
+        let Some(connection) = self.open_to(to, class, message, range.len(), outbox) else { return false };
         let Some(known) = self.connections.get_mut(&connection) else { return false };
-        if !known.has_report && !matches!(message, ReplicaMessage::LogEnd(_)) {
-            return false;
-        }
         let envelope = known.link.next_envelope();
-        outbox.with_buffer(connection, |buffer| {
-            message.encode_head(&envelope, body_bytes, buffer);
-            let begins = buffer.len();
-            write(buffer);
-            assert_eq!(buffer.len() - begins, body_bytes, "the body is as long as its frame says");
-        })
+        outbox.with_buffer(connection, |buffer| message.encode_head(&envelope, range.len(), buffer))
+            && (range.is_empty() || outbox.share(connection, owner, range))
+    }
+
+    /// Bytes that wait on the connection of this class to a node.
+    pub(crate) fn queued_bytes(&self, to: u64, class: ConnectionClass, outbox: &Outbox) -> usize {
+        match self.members.get(&to).map(|member| &member.channels[class as usize]) {
+            Some(Channel::Up(connection)) => outbox.queued_bytes(*connection),
+            _ => 0,
+        }
     }
 
     /// Whether messages of this class can go to a node.
     pub(crate) fn is_up(&self, node: u64, class: ConnectionClass) -> bool {
-        let channel = self.members.get(&node).map(|member| match class {
-            ConnectionClass::Log => &member.log,
-            ConnectionClass::Beat => &member.beat,
-        });
+        let channel = self.members.get(&node).map(|member| &member.channels[class as usize]);
         matches!(channel, Some(Channel::Up(_)))
     }
 
     /// Which process of a node is connected: the number it drew when it started.
     pub(crate) fn run_of(&self, node: u64) -> Option<u64> {
         let member = self.members.get(&node)?;
-        let ((Channel::Up(connection), _) | (_, Channel::Up(connection))) = (&member.log, &member.beat) else {
-            return None;
-        };
-        self.connections.get(connection).map(|known| known.run)
+        let up = member.channels.iter().find_map(|channel| match channel {
+            Channel::Up(connection) => Some(connection),
+            _ => None,
+        });
+        self.connections.get(up?).map(|known| known.run)
     }
 
     /// The other nodes.
@@ -367,11 +392,12 @@ fn put(outbox: &Outbox, connection: ConnectionId, link: &mut Link, message: &Rep
 }
 
 fn ticket(node: u64, class: ConnectionClass) -> u64 {
-    2 * node + u64::from(class == ConnectionClass::Beat)
+    CLASSES.len() as u64 * node + class as u64
 }
 
 fn of_ticket(ticket: u64) -> (u64, ConnectionClass) {
-    (ticket / 2, if ticket.is_multiple_of(2) { ConnectionClass::Log } else { ConnectionClass::Beat })
+    let classes = CLASSES.len() as u64;
+    (ticket / classes, CLASSES[(ticket % classes) as usize])
 }
 
 #[cfg(test)]

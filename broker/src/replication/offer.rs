@@ -49,7 +49,7 @@ impl<E: Env> Shard<E> {
                     let piece = piece.unwrap_or(CheckpointPiece::NONE);
                     shard.pay_for_answer(replica, piece.bytes.len()).await;
                     let message = ReplicaMessage::CheckpointPiece(piece);
-                    replica.links.borrow_mut().send(node, ConnectionClass::Log, &message, &shard.outbox);
+                    replica.links.borrow_mut().send(node, ConnectionClass::Bulk, &message, &shard.outbox);
                 }
                 Err(error) => {
                     tracing::error!(%error, node, shard = shard.identity.broker_name, "a replica cannot be given a checkpoint");

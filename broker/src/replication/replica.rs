@@ -14,6 +14,7 @@ use super::hand_over::HandingOver;
 use super::links::Links;
 use super::mendings::Mendings;
 use super::offer::Offer;
+use super::pull_rounds::PullRounds;
 use super::state_file::ReplicaState;
 use super::status::Watch;
 
@@ -51,6 +52,10 @@ pub struct Replica {
     /// A task reads entries that are to be applied from the files.
     pub(crate) is_reading: Cell<bool>,
     pub(crate) catching_up: Cell<Option<CatchingUp>>,
+    /// Entries that were pulled are being written and applied.
+    pub(crate) is_applying_pulled: Cell<bool>,
+    /// What others that catch up are being given.
+    pub(crate) rounds: RefCell<PullRounds>,
     /// What others that catch up may take.
     pub(crate) budget: RefCell<CatchUpBudget>,
     /// The checkpoint that is being given to others.
@@ -94,6 +99,8 @@ impl Replica {
             untold: RefCell::default(),
             is_reading: Cell::new(false),
             catching_up: Cell::new(None),
+            is_applying_pulled: Cell::new(false),
+            rounds: RefCell::default(),
             budget: RefCell::new(CatchUpBudget::new(catch_up_bytes_per_second)),
             offer: RefCell::default(),
             mendings: RefCell::default(),

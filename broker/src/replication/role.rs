@@ -91,7 +91,11 @@ impl<E: Env> Shard<E> {
         let Some(replica) = self.replica.get() else { return Some(self.store.log().end()) };
         match replica.phase() {
             Phase::Leads => Some(self.store.log().end()),
-            Phase::Follows if !replica.is_reading.get() && replica.applied_start.get().is_none() => {
+            // What was pulled is applied entry by entry: between two, both reflect all that is applied.
+            Phase::Follows
+                if (!replica.is_reading.get() || replica.is_applying_pulled.get())
+                    && replica.applied_start.get().is_none() =>
+            {
                 Some(replica.applied.get()).filter(|at| at.index > 0)
             }
             _ => None,
@@ -147,6 +151,7 @@ impl<E: Env> Shard<E> {
             Phase::Follows | Phase::TakesBack if self.is_last_known_leader(replica) => return,
             Phase::Leads | Phase::HandsOver => ReplicaRole::Leading,
             Phase::Follows | Phase::TakesBack if replica.leader().is_some() => ReplicaRole::Following,
+            Phase::Stopped => ReplicaRole::Stopped,
             _ => ReplicaRole::Undecided,
         };
         let slave_id = i64::try_from(replica.node).unwrap_or(i64::MAX);

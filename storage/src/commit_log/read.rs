@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::append::LogPosition;
+use super::entry::{EntryHeader, EntryKind, HEADER_BYTES};
 use super::{CommitLog, roll};
 use crate::error::StorageError;
 use crate::file::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, align_down, align_up};
@@ -117,6 +119,21 @@ impl<D: Disk> CommitLog<D> {
         let cache = self.cache.borrow();
         let at = cache.buffers.partition_point(|buffer| buffer.end() <= position);
         cache.buffers.get(at).and_then(|buffer| buffer.slice(position, bytes)).map(read)
+    }
+
+    /// Hands the entry behind `at`, where this log has stood, and where it begins to `read`, if it is in the newest part of the
+    /// log: what is there was made or checked by this process.
+    pub fn with_newest_entry<R>(&self, at: LogPosition, read: impl FnOnce(&[u8], u64) -> R) -> Option<R> {
+        let header_at = |position| {
+            let decode = |head: &[u8]| EntryHeader::decode(self.id.get(), position, head).ok();
+            self.with_newest(position, HEADER_BYTES, decode).flatten()
+        };
+        let mut header = header_at(at.position)?;
+        if header.kind == EntryKind::Filler {
+            header = header_at(header.end())?;
+        }
+        let bytes = (header.end() - header.position) as usize;
+        self.with_newest(header.position, bytes, |bytes| read(bytes, header.position))
     }
 
     /// First physical offset of the part that is in memory for sure.

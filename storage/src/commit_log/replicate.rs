@@ -172,38 +172,6 @@ impl<D: Disk> CommitLog<D> {
         Ok(follows.then_some(next))
     }
 
-    /// The entries from `position` on, whole and as they lie here: about `bytes` bytes, at least one, none that ends behind
-    /// `end`, none behind the segment's last, none behind damage.
-    /// # Errors
-    /// Damage of the first one, or I/O.
-    pub async fn raw_entries(&self, position: u64, end: u64, bytes: usize) -> Result<Vec<u8>, StorageError> {
-        let segment_end = self.segments.end_of(position);
-        let (mut at, mut raw) = (position, Vec::new());
-        while at + (HEADER_BYTES as u64) <= end.min(segment_end) {
-            let head = self.copy(at, HEADER_BYTES).await?;
-            let header = match EntryHeader::decode(self.id.get(), at, &head) {
-                Ok(header) => header,
-                Err(reason) if raw.is_empty() => return Err(self.damaged(at, reason)),
-                Err(_) => break,
-            };
-            let entry_bytes = (header.end() - at) as usize;
-            let is_too_much = !raw.is_empty() && raw.len() + entry_bytes > bytes;
-            if header.kind == EntryKind::Filler || header.end() > end || is_too_much {
-                break;
-            }
-            let entry = self.copy(at, entry_bytes).await?;
-            // Whoever gets it would refuse it, and could not say where to mend it.
-            match header.check_payload(&entry[HEADER_BYTES..]) {
-                Err(reason) if raw.is_empty() => return Err(self.damaged(at, reason)),
-                Err(_) => break,
-                Ok(()) => {}
-            }
-            raw.extend_from_slice(&entry);
-            at = header.end();
-        }
-        Ok(raw)
-    }
-
     /// Where this log stood before its oldest entry that is kept; of the term no more is known than that it was no later one
     /// than this.
     /// # Errors

@@ -120,3 +120,22 @@ fn messages_that_are_lost_twice_and_late_cost_time_alone() {
     let MessageCounts { lost, twice, late } = total.messages;
     assert!(lost > 100 && twice > 100 && late > 100, "{total}");
 }
+
+#[test]
+fn a_leader_whose_disk_is_full_leaves_the_lead_to_one_that_has_room() {
+    // The lead is where it should be when the disk fills up, and sends have somewhere to go soon after.
+    let told = |lasts_full: u64| {
+        is_well(|seed| {
+            let full = ClusterFault::FullDisk { node: 0, room: 16 << 10, lasts: ms(lasts_full) };
+            let faults = vec![(ms(14_000), full)];
+            RunPlan { faults, lasts: ms(34_000), ..RunPlan::calm_group(seed, REPLICAS, flush_of(seed)) }
+        })
+    };
+    let (calm, full) = (told(1), told(18_000));
+    assert!(
+        full.acknowledged * 10 > calm.acknowledged * 8,
+        "{} sends were acknowledged with a full disk, {} without",
+        full.acknowledged,
+        calm.acknowledged
+    );
+}

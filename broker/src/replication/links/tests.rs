@@ -4,10 +4,17 @@ use protocol::frame::decode_frame_up_to;
 use runtime::loopback::Loopback;
 
 use super::*;
-use crate::replication::wire::{FRAME_BYTES_MAX, LogEnd};
+use crate::replication::wire::{FRAME_BYTES_MAX, LogEnd, PullStatus, Pulled};
 
-const REPORT: ReplicaMessage<'static> =
-    ReplicaMessage::LogEnd(LogEnd { life: 1, answers: 0, current_term: 3, term: 2, index: 9, is_trusted: true });
+const REPORT: ReplicaMessage<'static> = ReplicaMessage::LogEnd(LogEnd {
+    life: 1,
+    answers: 0,
+    current_term: 3,
+    term: 2,
+    index: 9,
+    is_trusted: true,
+    has_room: true,
+});
 
 /// One node with its connections; what it sends waits to be carried.
 struct Node {
@@ -76,14 +83,15 @@ fn connect(dialer: &mut Node, listener: &mut Node, class: ConnectionClass) -> (C
 }
 
 #[test]
-fn the_higher_id_dials_both_connections_and_again_after_a_pause() {
+fn the_higher_id_dials_all_connections_and_again_after_a_pause() {
     let mut node = Node::new(introduction(2, 1));
     node.links.dial_due(0, &node.outbox);
     let dials: Vec<_> = node.sockets.take_dials().into_iter().map(|dial| (dial.remote, dial.ticket)).collect();
-    assert_eq!(dials, [(address(1), 2), (address(1), 3)], "node 3 dials this one");
+    let expected = CLASSES.map(|class| (address(1), ticket(1, class)));
+    assert_eq!(dials, expected, "node 3 dials this one");
     node.links.dial_due(0, &node.outbox);
     assert!(node.sockets.take_dials().is_empty(), "they are under way");
-    node.links.dial_failed(2, 1_000);
+    node.links.dial_failed(ticket(1, ConnectionClass::Bulk), 1_000);
     node.links.dial_due(1_000 + REDIAL_MS - 1, &node.outbox);
     assert!(node.sockets.take_dials().is_empty());
     node.links.dial_due(1_000 + REDIAL_MS, &node.outbox);
@@ -148,6 +156,42 @@ fn a_node_that_started_again_is_not_heard_on_what_its_earlier_process_opened() {
     connect(&mut again, &mut one, ConnectionClass::Beat);
     assert!(one.links.send(2, ConnectionClass::Beat, &REPORT, &one.outbox));
     assert!(one.links.send(2, ConnectionClass::Log, &REPORT, &one.outbox), "its other connection stays");
+}
+
+#[test]
+fn a_ticket_names_a_node_and_a_class() {
+    for class in CLASSES {
+        assert_eq!(of_ticket(ticket(7, class)), (7, class));
+        assert_eq!(CLASSES[class as usize], class);
+    }
+}
+
+#[test]
+fn a_body_that_is_shared_is_the_frame_that_is_sent_otherwise() {
+    let (mut two, mut one) = (Node::new(introduction(2, 1)), Node::new(introduction(1, 1)));
+    let (_, far) = connect(&mut two, &mut one, ConnectionClass::Bulk);
+    assert!(two.links.send(1, ConnectionClass::Bulk, &REPORT, &two.outbox));
+    let (_, report) = two.sent().pop_front().unwrap();
+    one.hears(far, &report, 0).unwrap();
+    assert!(one.links.send(2, ConnectionClass::Bulk, &REPORT, &one.outbox));
+    one.sent();
+    let log: Rc<[u8]> = (0..200).collect();
+    let pulled = Pulled {
+        round: 3,
+        status: PullStatus::Entries,
+        first_position: 7,
+        commit_index: 8,
+        end_position: 9,
+        log: &log[10..150],
+    };
+    let owner: Rc<dyn AsRef<[u8]>> = Rc::new(log.to_vec());
+    let shared = ReplicaMessage::Pulled(Pulled { log: &[], ..pulled });
+    assert!(one.links.share_body(2, ConnectionClass::Bulk, &shared, (owner, 10..150), &one.outbox));
+    assert_eq!(one.links.queued_bytes(2, ConnectionClass::Bulk, &one.outbox), one.outbox.total_bytes());
+    let mut frame = Vec::new();
+    one.sockets.drain(|_, bytes| frame.extend_from_slice(bytes));
+    let (frame, _) = decode_frame_up_to(&frame, FRAME_BYTES_MAX as u32).unwrap().unwrap();
+    assert_eq!(ReplicaMessage::decode(&frame).unwrap().1, ReplicaMessage::Pulled(pulled));
 }
 
 #[test]

@@ -64,21 +64,13 @@ pub struct CopyPiece<'a> {
 impl CopyRequest {
     pub(super) fn decode(fields: &mut FieldReader<'_>) -> Result<Self, WireError> {
         let (log_id, epoch) = (fields.u64("log id")?, fields.u64("epoch")?);
-        let end = LogPosition {
-            position: fields.u64("position")?,
-            index: fields.u64("index")?,
-            term: fields.u64("term")?,
-            previous: fields.u32("previous")?,
-        };
+        let end = fields.position()?;
         Ok(Self { log_id, epoch, end, bytes_wanted: fields.u32("bytes wanted")? })
     }
 
     pub(super) fn encode(&self, mut fields: FieldWriter<'_>) {
-        let LogPosition { position, index, term, previous } = self.end;
-        fields.u64s([self.log_id, self.epoch, position]);
-        fields.u64(index);
-        fields.u64(term);
-        fields.u32(previous);
+        fields.u64s([self.log_id, self.epoch]);
+        fields.position(self.end);
         fields.u32(self.bytes_wanted);
     }
 }

@@ -1,5 +1,7 @@
 //! The fields of a header, one after the other.
 
+use storage::commit_log::LogPosition;
+
 use super::error::WireError;
 
 /// Reads fields from the front of a header; every error names the field.
@@ -74,6 +76,16 @@ impl<'a> FieldReader<'a> {
         Ok(ids.iter().map(|id| u64::from_be_bytes(*id)).collect())
     }
 
+    /// Where a log stands: position u64 | index u64 | term u64 | previous u32.
+    pub(super) fn position(&mut self) -> Result<LogPosition, WireError> {
+        Ok(LogPosition {
+            position: self.u64("position")?,
+            index: self.u64("index")?,
+            term: self.u64("term")?,
+            previous: self.u32("previous")?,
+        })
+    }
+
     /// Nothing may be left: bytes that nobody reads would be taken for agreement.
     pub(super) fn finish(self) -> Result<(), WireError> {
         match self.rest.len() {
@@ -112,6 +124,11 @@ impl FieldWriter<'_> {
 
     pub(super) fn u64s<const N: usize>(&mut self, values: [u64; N]) {
         values.into_iter().for_each(|value| self.u64(value));
+    }
+
+    pub(super) fn position(&mut self, at: LogPosition) {
+        self.u64s([at.position, at.index, at.term]);
+        self.u32(at.previous);
     }
 
     pub(super) fn i64(&mut self, value: i64) {
@@ -176,6 +193,15 @@ mod tests {
     fn a_switch_is_zero_or_one() {
         assert_eq!(FieldReader::new(&[1]).bool("is trusted"), Ok(true));
         assert!(FieldReader::new(&[2]).bool("is trusted").is_err());
+    }
+
+    #[test]
+    fn a_place_in_a_log_is_read_as_it_was_written() {
+        let at = LogPosition { position: 1, index: 2, term: 3, previous: 4 };
+        let mut fields = Vec::new();
+        FieldWriter(&mut fields).position(at);
+        assert_eq!(fields.len(), 28);
+        assert_eq!(FieldReader::new(&fields).position(), Ok(at));
     }
 
     #[test]

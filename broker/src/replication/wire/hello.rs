@@ -1,7 +1,7 @@
 //! The first frame of each side of a connection, and the last one where it ends in a refusal.
 //!
 //! ```text
-//! hello:   class u8 (0 log, 1 beat) | flush u8 (0 async, 1 sync) | segment bytes u64 | run u64 | nonce u64
+//! hello:   class u8 (0 log, 1 beat, 2 bulk) | flush u8 (0 async, 1 sync) | segment bytes u64 | run u64 | nonce u64
 //!          | cluster text | group text | broker name text | client address text
 //! refused: reason text
 //! ```
@@ -24,6 +24,8 @@ pub enum ConnectionClass {
     Log,
     /// Heartbeats, votes and their answers, which must not wait behind a large append.
     Beat,
+    /// What a replica lacks that is far behind, which no append must wait behind either.
+    Bulk,
 }
 
 /// Who is there, and on what both have to agree. The node's id and the log's are in the envelope.
@@ -71,7 +73,11 @@ impl<'a> Hello<'a> {
             class: match fields.u8("connection class")? {
                 0 => ConnectionClass::Log,
                 1 => ConnectionClass::Beat,
-                other => return Err(not_one_of_two("connection class", other)),
+                2 => ConnectionClass::Bulk,
+                other => {
+                    let (field, found) = ("connection class", other.into());
+                    return Err(WireError::BadValue { field, found, allowed: "a number from 0 to 2" });
+                }
             },
             flush: match fields.u8("flush mode")? {
                 0 => FlushDiskType::Async,
@@ -92,6 +98,7 @@ impl<'a> Hello<'a> {
         fields.u8(match self.class {
             ConnectionClass::Log => 0,
             ConnectionClass::Beat => 1,
+            ConnectionClass::Bulk => 2,
         });
         fields.u8(match self.flush {
             FlushDiskType::Async => 0,

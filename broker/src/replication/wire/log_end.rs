@@ -1,13 +1,13 @@
-//! How far a replica's log goes: what replicas compare that may have forgotten something.
+//! How far a replica's log goes: what replicas compare that may have forgotten something. And whether it can go on.
 //!
 //! ```text
-//! life u64 | answers u64 | current term u64 | term u64 | index u64 | is trusted u8
+//! life u64 | answers u64 | current term u64 | term u64 | index u64 | is trusted u8 | has room u8
 //! ```
 
 use super::error::WireError;
 use super::fields::{FieldReader, FieldWriter};
 
-/// The end of the sender's log, and who says so. The fields are those of `raft_driver::PeerReport`.
+/// The end of the sender's log, and who says so. All fields but the last are those of `raft_driver::PeerReport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogEnd {
     /// The sender's life: drawn at its start.
@@ -22,6 +22,8 @@ pub struct LogEnd {
     pub index: u64,
     /// Whether this log holds for certain everything that its replica ever confirmed.
     pub is_trusted: bool,
+    /// Whether its disk has room for more.
+    pub has_room: bool,
 }
 
 impl LogEnd {
@@ -33,6 +35,7 @@ impl LogEnd {
             term: fields.u64("term")?,
             index: fields.u64("index")?,
             is_trusted: fields.bool("is trusted")?,
+            has_room: fields.bool("has room")?,
         })
     }
 
@@ -41,5 +44,6 @@ impl LogEnd {
         fields.u64(self.term);
         fields.u64(self.index);
         fields.bool(self.is_trusted);
+        fields.bool(self.has_room);
     }
 }

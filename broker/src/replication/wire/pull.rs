@@ -1,8 +1,11 @@
 //! Catching up: a replica that is far behind asks for the log as it lies on the leader's disk.
 //!
+//! Pulls come in *rounds*. The first of a round says where to begin; each is answered with piece after piece, until the round
+//! has got as much as its last pull gives leave for, or there is no more.
+//!
 //! ```text
-//! pull:   end, applied: each position u64 | index u64 | term u64 | previous u32 | bytes wanted u32
-//! pulled: status u8 | first position u64 | commit index u64 | end position u64;   body: raw log
+//! pull:   round u64 | end, applied: each position u64 | index u64 | term u64 | previous u32 | bytes wanted u32
+//! pulled: round u64 | status u8 | first position u64 | commit index u64 | end position u64;   body: raw log
 //! ```
 
 use storage::commit_log::LogPosition;
@@ -13,11 +16,13 @@ use super::fields::{FieldReader, FieldWriter};
 /// Asks for the log behind the sender's last entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pull {
+    /// A round that the other side answers goes on, by what is in it already; any other begins at `end`.
+    pub round: u64,
     /// Where the sender's log ends.
     pub end: LogPosition,
     /// Behind the last entry that it has applied: from there, at worst, it starts anew.
     pub applied: LogPosition,
-    /// About how many bytes of the log the sender takes in one answer; at least one entry comes.
+    /// About how many bytes of the log behind `end` may be on their way; at least one entry comes.
     pub bytes_wanted: u32,
 }
 
@@ -25,7 +30,7 @@ pub struct Pull {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PullStatus {
     /// The body is the log behind the asker's last entry, or behind what it has applied if that entry is none of this log;
-    /// empty when there is no more.
+    /// empty when there is no more. The round is over then.
     Entries,
     /// The leader's log does not go back that far: a checkpoint is needed first.
     TooOld,
@@ -36,9 +41,11 @@ pub enum PullStatus {
 /// In the order of their numbers, from 0.
 const STATUSES: [PullStatus; 3] = [PullStatus::Entries, PullStatus::TooOld, PullStatus::NotNow];
 
-/// The answer to a [`Pull`].
+/// A piece of the answer to the pulls of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pulled<'a> {
+    /// That round.
+    pub round: u64,
     /// What becomes of it.
     pub status: PullStatus,
     /// Physical offset of the body's first byte.
@@ -53,29 +60,22 @@ pub struct Pulled<'a> {
 
 impl Pull {
     pub(super) fn decode(fields: &mut FieldReader<'_>) -> Result<Self, WireError> {
-        let mut position = || -> Result<LogPosition, WireError> {
-            Ok(LogPosition {
-                position: fields.u64("position")?,
-                index: fields.u64("index")?,
-                term: fields.u64("term")?,
-                previous: fields.u32("previous")?,
-            })
-        };
-        let (end, applied) = (position()?, position()?);
-        Ok(Self { end, applied, bytes_wanted: fields.u32("bytes wanted")? })
+        let round = fields.u64("round")?;
+        let (end, applied) = (fields.position()?, fields.position()?);
+        Ok(Self { round, end, applied, bytes_wanted: fields.u32("bytes wanted")? })
     }
 
     pub(super) fn encode(&self, mut fields: FieldWriter<'_>) {
-        for at in [self.end, self.applied] {
-            fields.u64s([at.position, at.index, at.term]);
-            fields.u32(at.previous);
-        }
+        fields.u64(self.round);
+        fields.position(self.end);
+        fields.position(self.applied);
         fields.u32(self.bytes_wanted);
     }
 }
 
 impl<'a> Pulled<'a> {
     pub(super) fn decode(fields: &mut FieldReader<'a>, log: &'a [u8]) -> Result<Self, WireError> {
+        let round = fields.u64("round")?;
         let found = fields.u8("status")?;
         let status = STATUSES.get(usize::from(found)).copied();
         let status = status.ok_or(WireError::BadValue {
@@ -87,6 +87,7 @@ impl<'a> Pulled<'a> {
             return Err(WireError::BodyLength { expected: 0, found: log.len() });
         }
         Ok(Self {
+            round,
             status,
             first_position: fields.u64("first position")?,
             commit_index: fields.u64("commit index")?,
@@ -96,6 +97,7 @@ impl<'a> Pulled<'a> {
     }
 
     pub(super) fn encode(&self, mut fields: FieldWriter<'_>) {
+        fields.u64(self.round);
         fields.u8(self.status as u8);
         fields.u64s([self.first_position, self.commit_index, self.end_position]);
     }
@@ -115,8 +117,8 @@ mod tests {
     #[test]
     fn an_answer_without_entries_has_no_body() {
         let mut fields = Vec::new();
-        let answer =
-            Pulled { status: PullStatus::NotNow, first_position: 0, commit_index: 0, end_position: 0, log: &[] };
+        let (round, status) = (1, PullStatus::NotNow);
+        let answer = Pulled { round, status, first_position: 0, commit_index: 0, end_position: 0, log: &[] };
         answer.encode(FieldWriter(&mut fields));
         assert_eq!(Pulled::decode(&mut FieldReader::new(&fields), &[]), Ok(answer));
         let error = Pulled::decode(&mut FieldReader::new(&fields), &[1, 2]).unwrap_err();

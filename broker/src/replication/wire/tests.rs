@@ -57,13 +57,16 @@ impl Parts {
                 term: a,
                 index: b,
                 is_trusted: self.choice,
+                has_room: !self.choice,
             }),
             ReplicaMessage::Pull(Pull {
+                round: f,
                 end: LogPosition { position: a, index: b, term: c, previous: a as u32 },
                 applied: LogPosition { position: d, index: e, term: f, previous: b as u32 },
                 bytes_wanted: c as u32,
             }),
             ReplicaMessage::Pulled(Pulled {
+                round: d,
                 status: self.status,
                 first_position: a,
                 commit_index: b,

@@ -9,9 +9,9 @@ use super::sends::Sends;
 use super::sockets::LifeNumber;
 use crate::Violation;
 
-/// A broker that reads a message from a file checks its body, and not yet what stands around that: queue, times, hosts and
-/// properties have no checksum but that of the whole entry. To be set when it does.
-const HEADS_ARE_CHECKED: bool = false;
+/// A broker that reads a message from a file checks the whole entry around it: queue, times, hosts and properties have no
+/// other checksum.
+const HEADS_ARE_CHECKED: bool = true;
 
 /// Broker groups, from 0.
 pub type GroupNumber = u16;
