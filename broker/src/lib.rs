@@ -47,6 +47,7 @@ pub mod shard;
 pub mod shard_message;
 mod shard_thread;
 mod statistics;
+mod stored_tags;
 pub mod subscription_filter;
 pub mod subscription_group_table;
 pub mod topic_table;

@@ -13,6 +13,7 @@ use crate::control_tables::{ControlTables, ControlTablesSnapshot};
 use crate::delay_levels::{DelayLevels, level_of_queue_id};
 use crate::metrics::RecoveryProgress;
 use crate::send_properties::SendProperties;
+use crate::stored_tags;
 use crate::subscription_group_table::GroupOptions;
 use crate::topic_table::TopicOptions;
 
@@ -103,6 +104,9 @@ impl Replay for TableReplay {
 
 /// What a message's unit holds as tags code.
 pub(crate) fn tags_code(record: &RecordView<'_>, delay_levels: &DelayLevels) -> i64 {
+    if let Some(code) = stored_tags::of_undelayed(record.properties) {
+        return code;
+    }
     let Ok(seen) = SendProperties::scan(record.properties, 0) else { return 0 };
     if record.topic == SCHEDULE_TOPIC && seen.delay_level > 0 {
         return record.store_timestamp + delay_levels.delay_ms(level_of_queue_id(record.queue_id));

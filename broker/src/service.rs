@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use protocol::frame::Frame;
-use runtime::{DialError, Flow, Peer, Service};
+use runtime::{Awaited, DialError, Flow, Peer, Service};
 
 use crate::env::Env;
+use crate::replication::Replica;
 use crate::shard::Shard;
 use crate::shard_message::ShardMessage;
 
@@ -71,6 +72,16 @@ impl<E: Env> Service for ShardService<E> {
 
     fn has_pending(&self) -> bool {
         self.0.has_pending()
+    }
+
+    fn awaited(&self) -> Awaited {
+        if self.has_pending() {
+            Awaited::Answers
+        } else if self.0.replica.get().is_some_and(Replica::awaits_followers) {
+            Awaited::LateNodes
+        } else {
+            Awaited::Requests
+        }
     }
 
     fn message(&self, message: ShardMessage) {

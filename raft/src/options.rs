@@ -19,7 +19,8 @@ pub struct GroupOptions {
     pub message_bytes_max: u64,
     /// Append messages under way to one follower.
     pub inflight_messages_max: usize,
-    /// Followers hear of a new commit index at once; else with the next append message or heartbeat.
+    /// Followers hear of a new commit index at once; else with the next append message or heartbeat, and if none comes
+    /// within a tick or two, by an append message without entries.
     pub commit_is_told_at_once: bool,
     /// Decides the election timeouts. Every replica of a group has its own.
     pub seed: u64,

@@ -2,9 +2,12 @@
 //!
 //! Going to sleep and being woken costs about as much processor time as looking for [`LOOK`], and the request that wakes
 //! it waits that much longer. So where most pauses are shorter than that, they are sat out awake; where they are longer, it
-//! sleeps at once. No clock here.
+//! sleeps at once. A pause in which another node is waited for says nothing about those in which the next request is, and the
+//! other way round: those that wait for the same are known by each other ([`Awaited`]). No clock here.
 
 use std::time::{Duration, Instant};
+
+use crate::service::Awaited;
 
 /// Longest pause that is sat out awake.
 const LOOK: Duration = Duration::from_micros(50);
@@ -24,7 +27,10 @@ const LOOK_COST_MAX: Duration = Duration::from_micros(5);
 #[derive(Debug)]
 pub(crate) struct Idle {
     began: Option<Instant>,
-    score: u32,
+    /// In the present pause.
+    awaited: Awaited,
+    /// Of pauses for each [`Awaited`].
+    scores: [u32; 3],
     last_look: Option<Instant>,
     looked: Duration,
 }
@@ -32,12 +38,16 @@ pub(crate) struct Idle {
 impl Idle {
     /// As if the pauses so far had been short ones.
     pub(crate) fn new() -> Self {
-        Self { began: None, score: LOOK_FROM, last_look: None, looked: Duration::ZERO }
+        let (awaited, scores) = (Awaited::Requests, [LOOK_FROM; 3]);
+        Self { began: None, awaited, scores, last_look: None, looked: Duration::ZERO }
     }
 
-    /// There is nothing to do. Whether to look again at once.
-    pub(crate) fn looks_again(&mut self, now: Instant) -> bool {
-        let began = *self.began.get_or_insert(now);
+    /// There is nothing to do. Whether to look again at once; `awaited` is asked where a pause begins.
+    pub(crate) fn looks_again(&mut self, now: Instant, awaited: impl FnOnce() -> Awaited) -> bool {
+        let began = *self.began.get_or_insert_with(|| {
+            self.awaited = awaited();
+            now
+        });
         let looks = self.looks() && now.saturating_duration_since(began) < LOOK;
         let last = std::mem::replace(&mut self.last_look, looks.then_some(now));
         self.count_look(last, now);
@@ -62,11 +72,12 @@ impl Idle {
         self.count_look(last, now);
         let short = if self.looks() { LOOK } else { WOKEN_SOON };
         let is_short = now.saturating_duration_since(began) < short;
-        self.score = if is_short { SCORE_MAX.min(self.score + 1) } else { self.score.saturating_sub(LONG) };
+        let score = &mut self.scores[self.awaited as usize];
+        *score = if is_short { SCORE_MAX.min(*score + 1) } else { score.saturating_sub(LONG) };
     }
 
     fn looks(&self) -> bool {
-        self.score >= LOOK_FROM
+        self.scores[self.awaited as usize] >= LOOK_FROM
     }
 }
 
@@ -77,29 +88,33 @@ mod tests {
     /// Whether the pause was begun awake.
     fn pause(idle: &mut Idle, length: Duration) -> bool {
         let now = Instant::now();
-        let looks = idle.looks_again(now);
+        let looks = idle.looks_again(now, || Awaited::Requests);
         idle.ends(now + length);
         looks
+    }
+
+    fn looks(idle: &mut Idle, now: Instant) -> bool {
+        idle.looks_again(now, || Awaited::Requests)
     }
 
     #[test]
     fn it_looks_no_longer_than_a_sleep_would_cost() {
         let (mut idle, now) = (Idle::new(), Instant::now());
-        assert!(idle.looks_again(now) && idle.looks_again(now + LOOK / 2) && !idle.looks_again(now + LOOK));
+        assert!(looks(&mut idle, now) && looks(&mut idle, now + LOOK / 2) && !looks(&mut idle, now + LOOK));
     }
 
     #[test]
     fn looks_in_vain_are_counted_and_what_other_tasks_take_between_two_is_not() {
         let (mut idle, now) = (Idle::new(), Instant::now());
         let at = |us| now + Duration::from_micros(us);
-        assert!(idle.looks_again(at(0)) && idle.looks_again(at(1)) && idle.looks_again(at(3)));
+        assert!(looks(&mut idle, at(0)) && looks(&mut idle, at(1)) && looks(&mut idle, at(3)));
         idle.ends(at(4));
         assert_eq!(idle.take_looked(), Duration::from_micros(4));
-        assert!(idle.looks_again(at(100)) && idle.looks_again(at(140)));
+        assert!(looks(&mut idle, at(100)) && looks(&mut idle, at(140)));
         idle.ends(at(141));
         assert_eq!(idle.take_looked(), LOOK_COST_MAX + Duration::from_micros(1));
         // Asleep from the second look on: neither the sleep nor anything after it counts.
-        assert!(idle.looks_again(at(200)) && !idle.looks_again(at(200) + LOOK));
+        assert!(looks(&mut idle, at(200)) && !looks(&mut idle, at(200) + LOOK));
         idle.ends(at(100_000));
         assert_eq!(idle.take_looked(), LOOK_COST_MAX);
         assert_eq!(idle.take_looked(), Duration::ZERO);
@@ -129,5 +144,20 @@ mod tests {
         // Asleep, a short pause takes as long as being woken.
         (0..LOOK_FROM).for_each(|_| _ = pause(&mut idle, LOOK + LOOK / 2));
         assert!(pause(&mut idle, LOOK / 5));
+    }
+
+    #[test]
+    fn pauses_are_known_by_those_that_wait_for_the_same() {
+        let (mut idle, now) = (Idle::new(), Instant::now());
+        let mut pause = |awaited: Awaited, length: Duration| {
+            let looks = idle.looks_again(now, || awaited);
+            idle.ends(now + length);
+            looks
+        };
+        for round in 0..10 {
+            assert_eq!(pause(Awaited::Answers, LOOK * 3), round == 0);
+            assert!(pause(Awaited::LateNodes, LOOK / 5));
+            assert_eq!(pause(Awaited::Requests, LOOK * 2), round == 0);
+        }
     }
 }

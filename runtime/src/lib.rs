@@ -27,5 +27,5 @@ pub use dial::{DIAL_TIMEOUT, Dial, DialError};
 pub use mailbox::{Mailbox, MailboxSender, mailbox};
 pub use outbox::{ExpectedBytes, Outbox};
 pub use serve_options::{REPLICA_CONNECTIONS_MAX, REPLICA_FRAME_BYTES_MAX, REPLICA_IDLE_TIMEOUT, ServeOptions};
-pub use service::{CloseReason, Flow, Service};
+pub use service::{Awaited, CloseReason, Flow, Service};
 pub use sweep::serve;

@@ -41,6 +41,17 @@ impl fmt::Display for CloseReason {
     }
 }
 
+/// What a shard that has nothing to do waits for. How long that takes is another matter for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The next request.
+    Requests,
+    /// Something that answers wait for: a disk, or other nodes.
+    Answers,
+    /// Other nodes that nobody waits for: they are late, and will be heard soon.
+    LateNodes,
+}
+
 /// One shard's behaviour. All calls come on the shard's thread; none may block.
 pub trait Service: 'static {
     /// What other threads may send here.
@@ -67,6 +78,10 @@ pub trait Service: 'static {
     /// Whether answers will follow without further requests: the end waits for them a while.
     fn has_pending(&self) -> bool {
         false
+    }
+    /// What is waited for in the pause that begins now.
+    fn awaited(&self) -> Awaited {
+        if self.has_pending() { Awaited::Answers } else { Awaited::Requests }
     }
     /// Another thread sent something.
     fn message(&self, message: Self::Message);

@@ -131,11 +131,12 @@ impl<S: Service> Server<S> {
             ready.clear();
             self.epoll.collect(&mut ready)?;
             if ready.is_empty() && !self.outbox.has_work() {
-                if idle.looks_again(Instant::now()) {
+                if idle.looks_again(Instant::now(), || self.service.awaited()) {
                     time::yield_now().await;
                     continue;
                 }
                 self.wait().await;
+                next_reap = Instant::now() + REAP;
             } else {
                 idle.ends(Instant::now());
                 self.service.looked_in_vain(idle.take_looked());

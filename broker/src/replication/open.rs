@@ -65,6 +65,8 @@ pub async fn open_replica<D: Disk>(
     let mut settings = GroupOptions::new(options.node, options.seed);
     settings.election_ticks = options.timing.election_ticks;
     settings.heartbeat_ticks = options.timing.heartbeat_ticks;
+    // A message of its own would wake every follower, and by its answer the leader, once more for each batch.
+    settings.commit_is_told_at_once = false;
     let group = Group::new(settings, start)
         .map_err(|error| StorageError::Malformed { path: "the replica".to_owned(), what: error.to_string() })?;
     let shard = &identity.broker_name;

@@ -155,6 +155,11 @@ impl Replica {
         self.phase.get() == Phase::Leads
     }
 
+    /// Whether it leads and a follower that answers has something to confirm yet.
+    pub(crate) fn awaits_followers(&self) -> bool {
+        self.group.borrow().awaits_followers()
+    }
+
     /// The leader that this replica follows.
     pub(crate) fn leader(&self) -> Option<u64> {
         let leader = self.group.borrow().role().leader;

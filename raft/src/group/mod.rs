@@ -11,7 +11,7 @@ mod write;
 use std::collections::BTreeMap;
 
 use raft::eraftpb::{ConfState, HardState};
-use raft::{Config, ProgressState, RawNode, StateRole};
+use raft::{Config, Progress, ProgressState, RawNode, StateRole};
 use slog::Logger;
 
 use crate::election_timer::{ElectionTimer, NEVER};
@@ -54,6 +54,8 @@ pub struct Group {
     catch_up: Option<CatchUp>,
     /// How long each follower has been waited for after a snapshot message, in ticks.
     snapshot_ticks: BTreeMap<u64, u32>,
+    /// What was committed at the last tick.
+    committed_a_tick_ago: u64,
     /// What the last [`crate::Work`] said, and what the next one has to.
     told: (u64, RoleView),
     catch_up_news: Option<CatchUpNews>,
@@ -101,6 +103,7 @@ impl Group {
             members_index,
             catch_up: None,
             snapshot_ticks: BTreeMap::new(),
+            committed_a_tick_ago: 0,
             told: (applied, role), // so that the first work tells what is known to be committed above that
             catch_up_news: None,
             trust_news: false,
@@ -114,6 +117,7 @@ impl Group {
         self.assert_idle();
         self.node.tick();
         self.repeat_snapshots();
+        self.tell_commit();
         let raft = &self.node.raft;
         let is_due = raft.state != StateRole::Leader && raft.election_elapsed >= self.timer.timeout();
         if is_due && raft.promotable() && self.may_campaign() {
@@ -268,6 +272,16 @@ impl Group {
             .collect();
         progress.sort_unstable_by_key(|progress| progress.id);
         progress
+    }
+
+    /// Whether this replica leads, and a follower that takes its entries as they come has some to confirm.
+    pub fn awaits_followers(&self) -> bool {
+        let raft = &self.node.raft;
+        let last = raft.raft_log.last_index();
+        let is_late = |(id, progress): (&u64, &Progress)| {
+            *id != raft.id && progress.state == ProgressState::Replicate && progress.matched < last
+        };
+        self.is_leader() && raft.prs().iter().any(is_late)
     }
 
     /// A replica with unpersisted entries must not campaign: raft-rs takes a new leader's log for persisted.

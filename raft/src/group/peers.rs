@@ -86,6 +86,22 @@ impl Group {
         self.node.raft.send_append(report.from);
     }
 
+    /// Followers that no append message has told what is committed by now hear of it after a tick.
+    pub(super) fn tell_commit(&mut self) {
+        let committed = self.committed();
+        let before = std::mem::replace(&mut self.committed_a_tick_ago, committed);
+        if !self.is_leader() || self.options.commit_is_told_at_once {
+            return;
+        }
+        let raft = &self.node.raft;
+        let is_behind = |(id, progress): &(&u64, &raft::Progress)| {
+            **id != raft.id && progress.state == ProgressState::Replicate && progress.committed_index < before
+        };
+        let mut behind: Vec<u64> = raft.prs().iter().filter(is_behind).map(|(id, _)| *id).collect();
+        behind.sort_unstable();
+        behind.into_iter().for_each(|id| self.node.raft.send_append(id));
+    }
+
     /// A snapshot message gets no answer of its own; one that was lost must not stop a follower for ever.
     pub(super) fn repeat_snapshots(&mut self) {
         if !self.is_leader() {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use protocol::frame::{FrameError, decode_frame, decode_frame_up_to};
 use rustix::buffer::spare_capacity;
 
-use super::{Connection, Server};
+use super::{Connection, READ_BYTES, Server};
 use crate::serve_options::REPLICA_FRAME_BYTES_MAX;
 use crate::service::{CloseReason, Flow, Service};
 
@@ -15,11 +15,19 @@ const HELD_BYTES_MAX: usize = 512 << 20;
 const LENGTH_BYTES: usize = 4;
 /// An emptied buffer above this is given back.
 const KEEP_BYTES: usize = 64 << 10;
+/// The same of a connection to a replica, on which one long frame follows the other.
+const KEEP_REPLICA_BYTES: usize = 2 << 20;
+/// A frame of a replica whose rest may be there by now is read on for as often in one sweep.
+const REPLICA_READS_MAX: u32 = 8;
 
 impl<S: Service> Server<S> {
     /// Reads once and hands on what is whole. Some: the connection is to be closed, with a reason unless the client
     /// closed it.
     pub(super) fn receive(&mut self, connection: &mut Connection) -> Option<Option<CloseReason>> {
+        // Who has sent a long frame once has memory of its own for the next one: what is cut off is not copied.
+        if connection.peer.origin.is_replica() && connection.held.capacity() > 0 {
+            return self.receive_long(connection);
+        }
         if connection.held.is_empty() {
             let mut scratch = std::mem::take(&mut self.scratch);
             let received = connection.socket.read(&mut scratch);
@@ -45,6 +53,41 @@ impl<S: Service> Server<S> {
             }
             Err(error) => end_of_read(&error.into()),
         }
+    }
+
+    /// Reads where the frames stay until they are whole.
+    fn receive_long(&mut self, connection: &mut Connection) -> Option<Option<CloseReason>> {
+        for _ in 0..REPLICA_READS_MAX {
+            let held = &mut connection.held;
+            if held.capacity() - held.len() < KEEP_BYTES {
+                held.reserve(READ_BYTES);
+            }
+            match rustix::io::read(&connection.socket, spare_capacity(held)) {
+                Ok(0) => return Some(None),
+                Ok(bytes) => self.held_bytes += bytes,
+                Err(error) => return end_of_read(&error.into()),
+            }
+            let held = std::mem::take(&mut connection.held);
+            let taken = self.hand_on_of_replica(connection, &held);
+            connection.held = held;
+            match taken {
+                Ok(bytes) => {
+                    connection.held.drain(..bytes);
+                    self.held_bytes -= bytes;
+                }
+                Err(reason) => return Some(Some(reason)),
+            }
+            if self.held_bytes > HELD_BYTES_MAX {
+                return Some(Some(no_room_to_hold()));
+            }
+            if connection.held.is_empty() {
+                if connection.held.capacity() > KEEP_REPLICA_BYTES {
+                    connection.held = Vec::new();
+                }
+                return None;
+            }
+        }
+        None
     }
 
     pub(super) fn take_held(&mut self, connection: &mut Connection) -> Option<Option<CloseReason>> {

@@ -145,3 +145,32 @@ fn large_batches_leave_in_several_messages() {
     let counts: Vec<_> = appends.iter().filter(|out| out.message.to == 2).map(|out| out.entries.len()).collect();
     assert_eq!(counts, [1, 1, 1]);
 }
+
+#[test]
+fn a_commit_index_is_told_with_the_next_entries_or_a_tick_later() {
+    let mut group = leader();
+    group.options.commit_is_told_at_once = false;
+    group.node.raft.skip_bcast_commit(true);
+    (2..=3).for_each(|follower| group.step(ack(follower, 1, 1, 1), &[]).unwrap());
+    settle_all(&mut group);
+    group.take_messages();
+    let appends = |group: &mut Group| -> Vec<(u64, u64, usize)> {
+        settle(group);
+        let sent = group.take_messages().into_iter();
+        let appends = sent.filter(|out| out.message.get_msg_type() == MessageType::MsgAppend);
+        appends.map(|out| (out.message.to, out.message.commit, out.entries.len())).collect()
+    };
+    group.propose(&info(2, 1)).unwrap();
+    assert_eq!(appends(&mut group), [(2, 1, 1), (3, 1, 1)]);
+    (2..=3).for_each(|follower| group.step(ack(follower, 1, 1, 2), &[]).unwrap());
+    assert_eq!((appends(&mut group), group.committed()), (vec![], 2));
+    group.propose(&info(3, 1)).unwrap();
+    assert_eq!(appends(&mut group), [(2, 2, 1), (3, 2, 1)]);
+    group.step(ack(2, 1, 1, 3), &[]).unwrap();
+    group.step(Message { commit: 2, ..ack(3, 1, 1, 3) }, &[]).unwrap();
+    group.tick();
+    assert!(appends(&mut group).is_empty(), "entries may follow");
+    group.step(Message { commit: 3, ..ack(2, 1, 1, 3) }, &[]).unwrap();
+    group.tick();
+    assert_eq!(appends(&mut group), [(3, 3, 0)], "replica 2 knows it already");
+}
