@@ -113,6 +113,35 @@ pub struct ScheduleProgressed {
     pub queue_offset: i64,
 }
 
+/// A half message has its end: its row goes, whatever the end was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct TransactionEnded {
+    /// Its queue offset in the half topic.
+    pub queue_offset: u64,
+    /// How, for whoever reads the log; the message of a commit stands before this record.
+    pub how: TransactionEnd,
+}
+
+/// How a transaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum TransactionEnd {
+    /// Its message was stored where it was sent to.
+    Commit,
+    /// It is as if it had never been sent.
+    Rollback,
+    /// Nobody said how: it was copied to `TRANS_CHECK_MAX_TIME_TOPIC`.
+    GivenUp,
+    /// Its record can no longer be read.
+    Lost,
+}
+
+/// Producers were asked how transactions end.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct TransactionsChecked {
+    /// Queue offset in the half topic, and how often was asked with this time.
+    pub halves: Vec<(u64, u32)>,
+}
+
 /// One change. Replaying all of them in order rebuilds the tables; see [`crate::control_tables::ControlTables`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlRecord {
@@ -138,6 +167,10 @@ pub enum ControlRecord {
     OffsetsOfTopicRemoved(String),
     /// Delayed messages were delivered.
     ScheduleProgressed(ScheduleProgressed),
+    /// A half message has its end.
+    TransactionEnded(TransactionEnded),
+    /// Producers were asked how transactions end.
+    TransactionsChecked(TransactionsChecked),
 }
 
 impl ControlRecord {
@@ -155,6 +188,8 @@ impl ControlRecord {
             Self::OffsetsOfGroupRemoved(payload) => encode_payload(9, payload, out),
             Self::OffsetsOfTopicRemoved(payload) => encode_payload(10, payload, out),
             Self::ScheduleProgressed(payload) => encode_payload(11, payload, out),
+            Self::TransactionEnded(payload) => encode_payload(20, payload, out),
+            Self::TransactionsChecked(payload) => encode_payload(21, payload, out),
         }
     }
 
@@ -180,6 +215,8 @@ impl ControlRecord {
             9 => Self::OffsetsOfGroupRemoved(decode_payload(kind, payload)?),
             10 => Self::OffsetsOfTopicRemoved(decode_payload(kind, payload)?),
             11 => Self::ScheduleProgressed(decode_payload(kind, payload)?),
+            20 => Self::TransactionEnded(decode_payload(kind, payload)?),
+            21 => Self::TransactionsChecked(decode_payload(kind, payload)?),
             _ => return Err(ControlRecordError::UnknownKind { kind }),
         };
         Ok(record)

@@ -5,6 +5,7 @@ use crate::control_record::ControlRecord;
 use crate::schedule_progress::ScheduleProgress;
 use crate::subscription_group_table::{GroupOptions, GroupTableSnapshot, SubscriptionGroupTable};
 use crate::topic_table::{TopicOptions, TopicTable, TopicTableSnapshot};
+use crate::transactions::{HalfMessages, StoredHalf};
 
 /// Each table records its own changes. What [`ControlTables::take_records`] gives, applied in its order to tables as
 /// they were at the call before, makes them equal to these.
@@ -18,6 +19,8 @@ pub struct ControlTables {
     pub offsets: ConsumerOffsets,
     /// What was delivered of each delay level.
     pub schedule: ScheduleProgress,
+    /// Half messages without an end. Its changes are appended by whoever makes them, with what they belong to.
+    pub half_messages: HalfMessages,
 }
 
 /// All tables at one moment.
@@ -31,6 +34,8 @@ pub struct ControlTablesSnapshot {
     pub offsets: ConsumerOffsetsSnapshot,
     /// Delay level and next queue offset, ascending by level.
     pub schedule: Vec<(i32, i64)>,
+    /// Half messages without an end, ascending by queue offset.
+    pub half_messages: Vec<StoredHalf>,
 }
 
 impl ControlTables {
@@ -41,6 +46,7 @@ impl ControlTables {
             groups: SubscriptionGroupTable::new(groups, now_ms),
             offsets: ConsumerOffsets::new(),
             schedule: ScheduleProgress::new(),
+            half_messages: HalfMessages::new(),
         }
     }
 
@@ -51,6 +57,7 @@ impl ControlTables {
             groups: SubscriptionGroupTable::restore(groups, &snapshot.groups),
             offsets: ConsumerOffsets::restore(&snapshot.offsets),
             schedule: ScheduleProgress::restore(&snapshot.schedule),
+            half_messages: HalfMessages::restore(&snapshot.half_messages),
         }
     }
 
@@ -62,6 +69,7 @@ impl ControlTables {
             groups: self.groups.snapshot(),
             offsets: self.offsets.snapshot(),
             schedule: self.schedule.snapshot(),
+            half_messages: self.half_messages.snapshot(),
         }
     }
 
@@ -94,6 +102,8 @@ impl ControlTables {
             ControlRecord::OffsetsOfGroupRemoved(group) => _ = self.offsets.drop_group(group),
             ControlRecord::OffsetsOfTopicRemoved(topic) => _ = self.offsets.drop_topic(topic),
             ControlRecord::ScheduleProgressed(progressed) => self.schedule.apply(*progressed),
+            ControlRecord::TransactionEnded(ended) => self.half_messages.apply_ended(*ended),
+            ControlRecord::TransactionsChecked(checked) => self.half_messages.apply_checked(checked),
         }
     }
 }

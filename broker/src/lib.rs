@@ -51,3 +51,4 @@ mod stored_tags;
 pub mod subscription_filter;
 pub mod subscription_group_table;
 pub mod topic_table;
+pub mod transactions;

@@ -8,6 +8,7 @@ use crate::delivery;
 use crate::env::Env;
 use crate::processor::{client_call, heartbeat, pull};
 use crate::shard::Shard;
+use crate::transactions::check_back;
 
 /// How often the clock is looked at: bounds how late a held pull or a delayed message is.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,6 +59,7 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
     let mut offsets = Period::new(shard.config.consumers.offset_flush_interval, now);
     let mut clients = Period::new(CLIENTS, now);
     let mut delivery_from = now;
+    let mut checked_at = now;
     let mut woken = Vec::new();
     loop {
         let tick = if shard.metrics.connections.get() == 0 { IDLE_TICK } else { TICK };
@@ -71,6 +73,11 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
         client_call::expire(&shard);
         if now >= delivery_from && shard.may_change() && !delivery::deliver_due(&shard).await {
             delivery_from = now + RETRY;
+        }
+        // By the present setting: it may change while the shard runs.
+        if now.saturating_duration_since(checked_at) >= shard.config.transactions.check_interval {
+            checked_at = now;
+            check_back::begin(&shard);
         }
         if offsets.is_over(now) {
             if shard.may_change() {

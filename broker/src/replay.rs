@@ -93,6 +93,10 @@ impl Replay for TableReplay {
         Ok(())
     }
 
+    fn message(&mut self, record: &RecordView<'_>) {
+        self.tables.half_messages.note_record(record);
+    }
+
     fn progress(&mut self, progress: OpenProgress) {
         self.recovery.opening(progress);
     }

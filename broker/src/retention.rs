@@ -8,6 +8,7 @@ use storage::StorageError;
 
 use crate::env::Env;
 use crate::shard::Shard;
+use crate::transactions::give_up::give_up_below;
 
 /// Where the first message of a segment is looked for.
 const SEARCHED_BYTES: u64 = 1 << 20;
@@ -28,10 +29,11 @@ impl<E: Env> Shard<E> {
     /// Removes the log's segments that lie wholly below `position` and that no checkpoint needs; how many.
     /// # Errors
     /// I/O.
-    pub async fn remove_segments_below(&self, position: u64) -> Result<usize, StorageError> {
+    pub async fn remove_segments_below(self: &Rc<Self>, position: u64) -> Result<usize, StorageError> {
         if self.is_checkpointing.replace(true) {
             return Ok(0);
         }
+        give_up_below(self, position).await;
         let mut removed = 0;
         let result = loop {
             match self.store.remove_oldest_segment_below(position).await {
@@ -65,6 +67,7 @@ async fn remove_segments<E: Env>(shard: &Rc<Shard<E>>, is_asked: bool) {
         let segments = shard.store.log().segments();
         let [(oldest, bytes), (second, _), ..] = segments[..] else { return };
         let Some(reason) = why_remove(shard, second, is_asked).await else { return };
+        give_up_below(shard, oldest + bytes).await;
         match shard.store.remove_oldest_segment_below(oldest + bytes).await {
             Ok(true) => {
                 tracing::info!(segment = oldest, reason, shard = shard.identity.broker_name, "log segment removed")

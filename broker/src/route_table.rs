@@ -7,8 +7,8 @@ use protocol::code::{RequestCode, ResponseCode};
 use crate::env::Env;
 use crate::processor::{
     clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span, consumer_status,
-    group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset, offset_reset, pull, queue_units,
-    relay, runtime_info, send, send_back, topic_admin, view,
+    end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset, offset_reset, pull,
+    queue_units, relay, resume_check, runtime_info, send, send_back, topic_admin, view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
@@ -69,6 +69,7 @@ impl<E: Env> Routes<E> {
         any(RequestCode::HEART_BEAT, heartbeat::run),
         any(RequestCode::UNREGISTER_CLIENT, heartbeat::unregister),
         leader(RequestCode::CONSUMER_SEND_MSG_BACK, send_back::run),
+        leader(RequestCode::END_TRANSACTION, end_transaction::run),
         any(RequestCode::GET_CONSUMER_LIST_BY_GROUP, heartbeat::consumer_ids),
         leader(RequestCode::LOCK_BATCH_MQ, lock::lock),
         leader(RequestCode::UNLOCK_BATCH_MQ, lock::unlock),
@@ -99,6 +100,7 @@ impl<E: Env> Routes<E> {
         any(RequestCode::GET_BROKER_CONSUME_STATS, consume_stats::of_broker),
         leader(RequestCode::SEND_BATCH_MESSAGE, send::run),
         any(RequestCode::QUERY_CONSUME_QUEUE, queue_units::run),
+        leader(RequestCode::RESUME_CHECK_HALF_MESSAGE, resume_check::run),
         any(RequestCode::GET_ALL_PRODUCER_INFO, group_lookup::producers),
         any(RequestCode::DELETE_EXPIRED_COMMITLOG, clean_up::expired_segments),
         any(RequestCode::QUERY_TOPICS_BY_CONSUMER, group_lookup::topics_of_group),

@@ -10,6 +10,13 @@ use std::io::Write as _;
 use std::ops::Range;
 use thiserror::Error;
 
+mod transaction;
+
+pub use self::transaction::{
+    append_check_properties, append_end_properties, append_put_back_properties, check_immunity_s, make_half,
+    producer_group,
+};
+
 /// Why a message with these properties is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendPropertiesError {
@@ -471,11 +478,13 @@ fn next_pair(text: &[u8], mut at: usize) -> Option<Pair<'_>> {
 mod name {
     use protocol::properties;
 
+    pub(super) const CHECK_IMMUNITY_TIME_IN_SECONDS: &[u8] = properties::CHECK_IMMUNITY_TIME_IN_SECONDS.as_bytes();
     pub(super) const CLUSTER: &[u8] = properties::CLUSTER.as_bytes();
     pub(super) const DELAY: &[u8] = properties::DELAY.as_bytes();
     pub(super) const KEYS: &[u8] = properties::KEYS.as_bytes();
     pub(super) const MSG_REGION: &[u8] = properties::MSG_REGION.as_bytes();
     pub(super) const ORIGIN_MESSAGE_ID: &[u8] = properties::ORIGIN_MESSAGE_ID.as_bytes();
+    pub(super) const PGROUP: &[u8] = properties::PGROUP.as_bytes();
     pub(super) const POP_CK: &[u8] = properties::POP_CK.as_bytes();
     pub(super) const REAL_QID: &[u8] = properties::REAL_QID.as_bytes();
     pub(super) const REAL_TOPIC: &[u8] = properties::REAL_TOPIC.as_bytes();
@@ -486,6 +495,8 @@ mod name {
     pub(super) const TIMER_DELIVER_MS: &[u8] = properties::TIMER_DELIVER_MS.as_bytes();
     pub(super) const TIMER_OUT_MS: &[u8] = properties::TIMER_OUT_MS.as_bytes();
     pub(super) const TRACE_ON: &[u8] = properties::TRACE_ON.as_bytes();
+    pub(super) const TRANSACTION_CHECK_TIMES: &[u8] = properties::TRANSACTION_CHECK_TIMES.as_bytes();
+    pub(super) const TRANSACTION_ID: &[u8] = properties::TRANSACTION_ID.as_bytes();
     pub(super) const TRAN_MSG: &[u8] = properties::TRAN_MSG.as_bytes();
     pub(super) const UNIQ_KEY: &[u8] = properties::UNIQ_KEY.as_bytes();
     pub(super) const WAIT: &[u8] = properties::WAIT.as_bytes();

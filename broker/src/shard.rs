@@ -48,6 +48,7 @@ use crate::route_table;
 use crate::send_properties::BrokerProperties;
 use crate::shard_message::ShardMessage;
 use crate::statistics::Statistics;
+use crate::transactions::check_back::CheckBack;
 
 /// What a handler that changes tables may add to the log at most; asked for before it changes anything.
 pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
@@ -92,6 +93,7 @@ pub struct Shard<E: Env> {
     /// Number of the next request from this shard to a client.
     pub(crate) next_opaque: Cell<i32>,
     pub(crate) metrics: ShardMetrics,
+    pub(crate) check_back: CheckBack,
     header: RefCell<Header>,
     /// Reads of old messages under way.
     reads: Cell<usize>,
@@ -172,6 +174,7 @@ impl<E: Env> Shard<E> {
             retention_asked: Cell::new(false),
             next_opaque: Cell::new(0),
             metrics: ShardMetrics::new(started),
+            check_back: CheckBack::default(),
             header: RefCell::default(),
             reads: Cell::new(0),
             has_stalled: Cell::new(false),

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use protocol::code::RequestCode;
 
 /// Requests that this broker sends to clients.
-const SENT_TO_CLIENTS: [RequestCode; 5] = [
+const SENT_TO_CLIENTS: [RequestCode; 6] = [
+    RequestCode::CHECK_TRANSACTION_STATE,
     RequestCode::NOTIFY_CONSUMER_IDS_CHANGED,
     RequestCode::RESET_CONSUMER_CLIENT_OFFSET,
     RequestCode::GET_CONSUMER_STATUS_FROM_CLIENT,

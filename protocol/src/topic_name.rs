@@ -45,6 +45,8 @@ pub const REVIVE_TOPIC_PREFIX: &str = "rmq_sys_REVIVE_LOG_";
 
 /// Group of administration tools.
 pub const TOOLS_GROUP: &str = "TOOLS_CONSUMER";
+/// Group whose position in [`TRANS_HALF_TOPIC`] is the oldest half message without an end.
+pub const TRANS_GROUP: &str = "CID_RMQ_SYS_TRANS";
 /// Producer group that every Java client has.
 pub const CLIENT_INNER_PRODUCER_GROUP: &str = "CLIENT_INNER_PRODUCER";
 

@@ -25,6 +25,7 @@ pub mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod topics;
+pub mod transactions;
 pub mod update;
 mod values;
 
@@ -48,6 +49,7 @@ pub use self::shard_layout::{ShardIdentity, ShardLayout};
 pub use self::sources::{Mode, Sources};
 pub use self::store::{FlushDiskType, Store};
 pub use self::topics::Topics;
+pub use self::transactions::Transactions;
 pub use self::update::ConfigUpdate;
 use self::values::Values;
 
@@ -68,6 +70,8 @@ pub struct BrokerConfig {
     pub topics: Topics,
     /// Limits of sends.
     pub sends: Sends,
+    /// Transactional messages.
+    pub transactions: Transactions,
     /// Limits of pulls.
     pub pulls: Pulls,
     /// What the broker remembers of clients.
@@ -109,6 +113,7 @@ impl BrokerConfig {
             store: Store::from_values(&values, &mut errors),
             topics: Topics::from_values(&values),
             sends: Sends::from_values(&values),
+            transactions: Transactions::from_values(&values),
             pulls: Pulls::from_values(&values),
             consumers: Consumers::from_values(&values),
             registration: Registration::from_values(&values, &mut warnings),

@@ -60,6 +60,8 @@ const BOUNDED_SERIES: &str = "topics, groups and requests that are told apart ha
 const COUNTED_ANYWAY: &str = "statistics are plain counters of each shard and are always kept";
 const DELAY_ONE_PASS: &str = "delayed messages are delivered by the shard's own thread, in batches";
 const DERIVED_QUEUES: &str = "the ConsumeQueue is derived from the log and kept in this broker's own way";
+const ENDS_IN_LOG: &str =
+    "the end of a half message is in the log with its message; no messages about it are gathered and sent";
 const FIXED_NAMESRV: &str = "name servers are those of namesrvAddr; it is not fetched from anywhere";
 const GONE: &str = "RocketMQ itself dropped it";
 const GROUP_COMMIT: &str = "every batch is written at once, in one group commit; there is no flush timer";
@@ -107,7 +109,7 @@ const SLOW_CONSUMERS: &str = "refusing consumers by how they read is not there y
 const TIERED_STORE: &str = "tiered storage is not there yet";
 const TIMERS: &str = "timer messages are not there yet; the delay levels work";
 const TLS: &str = "TLS is not there yet";
-const TRANSACTIONS: &str = "transaction messages are not there yet";
+const TRANSACTION_METRICS: &str = "half messages are not counted by topic yet";
 
 const BOOL: Kind = Kind::Bool;
 const INT: Kind = Kind::Int { min: i64::MIN, max: i64::MAX };
@@ -349,7 +351,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("enableSplitMetadata", BOOL, "true", STATE_IN_LOG),
     not_yet("enableSplitRegistration", BOOL, "false", PARTIAL_REGISTRATION),
     works("enableStatsMetrics", BOOL, fixed("true")),
-    not_yet("enableTransactionMetrics", BOOL, "false", TRANSACTIONS),
+    not_yet("enableTransactionMetrics", BOOL, "false", TRANSACTION_METRICS),
     not_yet("enabledAppendPropCRC", BOOL, "false", RECORD_CRC),
     no_meaning("endTransactionPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
     no_meaning("endTransactionThreadPoolNums", INT, "1", ONE_THREAD),
@@ -526,7 +528,7 @@ pub static PROPERTIES: &[Property] = &[
     works("registerBrokerTimeoutMills", int(100, HOUR_MS), fixed("24000")),
     works("registerNameServerPeriod", clamped(10_000, 60_000), fixed("30000")),
     not_yet("rejectPullConsumerEnable", BOOL, "false", SLOW_CONSUMERS),
-    not_yet("rejectTransactionMessage", BOOL, "false", TRANSACTIONS).important(),
+    works("rejectTransactionMessage", BOOL, fixed("false")).important().at_run_time(),
     no_meaning("replicasPerDiskPartition", INT, "1", OWN_RETENTION),
     no_meaning("replyThreadPoolQueueCapacity", INT, "10000", NO_POOL_QUEUE),
     not_yet("retrieveMessageFromPopRetryTopicV1", BOOL, "true", POP),
@@ -642,12 +644,12 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("totalReplicas", INT, "1", REPLICATION).important(),
     works("traceOn", BOOL, fixed("true")),
     works("traceTopicEnable", BOOL, fixed("false")).important(),
-    not_yet("transactionCheckInterval", INT, "30000", TRANSACTIONS).important(),
-    not_yet("transactionCheckMax", INT, "15", TRANSACTIONS).important(),
-    not_yet("transactionMetricFlushInterval", INT, "10000", TRANSACTIONS),
-    not_yet("transactionOpBatchInterval", INT, "3000", TRANSACTIONS),
-    not_yet("transactionOpMsgMaxSize", INT, "4096", TRANSACTIONS),
-    not_yet("transactionTimeOut", INT, "6000", TRANSACTIONS).important(),
+    works("transactionCheckInterval", int(100, 86_400_000), fixed("30000")).important().at_run_time(),
+    works("transactionCheckMax", int(1, 1_000_000), fixed("15")).important().at_run_time(),
+    not_yet("transactionMetricFlushInterval", INT, "10000", TRANSACTION_METRICS),
+    no_meaning("transactionOpBatchInterval", INT, "3000", ENDS_IN_LOG),
+    no_meaning("transactionOpMsgMaxSize", INT, "4096", ENDS_IN_LOG),
+    works("transactionTimeOut", int(0, 86_400_000), fixed("6000")).important().at_run_time(),
     no_meaning("transferMsgByHeap", BOOL, "true", NO_PAGE_CACHE),
     no_meaning("transientStorePoolEnable", BOOL, "false", NO_PAGE_CACHE).important(),
     no_meaning("transientStorePoolSize", INT, "5", NO_PAGE_CACHE),

@@ -149,11 +149,11 @@ fn needed_for(property: &str) -> &'static str {
 fn every_working_property_reaches_a_field() {
     let fields = |config: &BrokerConfig| {
         let BrokerConfig { identity, network, shards, store, topics, .. } = config;
-        let BrokerConfig { sends, pulls, consumers, registration, replication, endpoint, .. } = config;
+        let BrokerConfig { sends, transactions, pulls, consumers, registration, replication, endpoint, .. } = config;
         let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}");
         let Replication { mode, slave_reads, catch_up_bytes_per_second, .. } = replication;
         let copies = format!("{mode:?}{slave_reads:?}{catch_up_bytes_per_second}");
-        format!("{first}{sends:?}{pulls:?}{consumers:?}{registration:?}{copies}{endpoint:?}")
+        format!("{first}{sends:?}{transactions:?}{pulls:?}{consumers:?}{registration:?}{copies}{endpoint:?}")
     };
     let elsewhere = ["configBlackList"]; // read by `update`
     let works = |property: &&Property| property.class == Class::Works && !elsewhere.contains(&property.name);
@@ -235,8 +235,8 @@ fn a_property_without_meaning_takes_any_value() {
 
 #[test]
 fn what_is_not_there_yet_warns_unless_it_stays_off() {
-    assert!(warnings("rejectTransactionMessage=false").is_empty());
-    assert!(warnings("rejectTransactionMessage=true")[0].contains("transaction"));
+    assert!(warnings("enableTransactionMetrics=false").is_empty());
+    assert!(warnings("enableTransactionMetrics=true")[0].contains("half messages"));
 }
 
 #[test]

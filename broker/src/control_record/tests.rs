@@ -35,6 +35,8 @@ fn one_of_each() -> Vec<ControlRecord> {
         ControlRecord::OffsetsOfGroupRemoved("g".to_owned()),
         ControlRecord::OffsetsOfTopicRemoved("a topic name that is not stored in line".to_owned()),
         ControlRecord::ScheduleProgressed(ScheduleProgressed { level: 3, queue_offset: 10 }),
+        ControlRecord::TransactionEnded(TransactionEnded { queue_offset: 7, how: TransactionEnd::Rollback }),
+        ControlRecord::TransactionsChecked(TransactionsChecked { halves: vec![(7, 1), (u64::MAX, 15)] }),
     ]
 }
 
@@ -77,6 +79,8 @@ fn every_kind_is_written_as_the_first_release_wrote_it() {
         (9, 10, 417_864_226),
         (10, 50, 191_309_685),
         (11, 18, 97_240_460),
+        (20, 18, 1_564_688_373),
+        (21, 42, 1_566_196_058),
     ];
     assert_eq!(written, first_release);
     let hex: String = encode(&one_of_each()[10]).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -52,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn run(tables: &mut ControlTables, step: &Step, now_ms: i64) {
-    let ControlTables { topics, groups, offsets, schedule } = tables;
+    let ControlTables { topics, groups, offsets, schedule, .. } = tables;
     match *step {
         Step::AutoCreateTopic(topic, nums) => _ = topics.auto_create(TOPICS[topic], "TBW102", nums, now_ms),
         Step::UpdateTopic(topic, nums) => {

@@ -41,6 +41,23 @@ pub(crate) async fn log_offsets_patiently<E: Env>(shard: &Rc<Shard<E>>) -> Resul
     Err(timed_out())
 }
 
+/// Does what a handler would do, again while the log is full. `change` does all or nothing.
+/// # Errors
+/// What `change` is refused, or the log takes nothing for 2 s.
+pub(crate) async fn offer_patiently<E: Env>(
+    shard: &Rc<Shard<E>>,
+    mut change: impl FnMut() -> Result<(), Halt>,
+) -> Result<(), Refusal> {
+    for _ in 0..TRIES {
+        match change() {
+            Ok(()) => return Ok(()),
+            Err(Halt::Refuse(refusal)) => return Err(refusal),
+            Err(Halt::Stall) => wait(shard).await,
+        }
+    }
+    Err(timed_out())
+}
+
 async fn wait<E: Env>(shard: &Rc<Shard<E>>) {
     shard.sweep_end();
     shard.env.sleep(WAIT).await;

@@ -11,7 +11,7 @@ use protocol::message_id::OffsetMessageId;
 use protocol::record::{PROPERTIES_BYTES_MAX, RecordFields};
 use protocol::send::SendRequest;
 use protocol::sys_flag::MessageSysFlag;
-use protocol::topic_name::{self, SCHEDULE_TOPIC};
+use protocol::topic_name::{self, SCHEDULE_TOPIC, TRANS_HALF_TOPIC};
 use storage::store::Appended;
 
 use crate::delay_levels::queue_id_of_level;
@@ -19,10 +19,11 @@ use crate::env::Env;
 use crate::queue_id_check::send_queue_id;
 use crate::request::{Halt, Refusal, Request, Ticket};
 use crate::send_properties::{
-    SendProperties, append_send_properties, make_dead_letter, make_delayed, retry_send_is_dead,
+    SendProperties, append_send_properties, make_dead_letter, make_delayed, make_half, retry_send_is_dead,
 };
 use crate::shard::Shard;
 use crate::topic_table::TopicError;
+use crate::transactions::{HALF_MESSAGES_MAX, HALF_QUEUE_ID, HalfMessage};
 
 /// Messages of one batch: what the answer can list and one entry should hold.
 const BATCH_MESSAGES_MAX: usize = 32_768;
@@ -68,10 +69,9 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
     let illegal = |error: &dyn std::fmt::Display| Halt::refuse(ResponseCode::MESSAGE_ILLEGAL, error.to_string());
     let mut seen =
         append_send_properties(send.properties, &shard.broker_properties, new_id, stored).map_err(|e| illegal(&e))?;
-    if seen.is_half_message(send.reconsume_times) {
-        let remark =
-            "the broker does not take transaction messages yet: send them without a transaction, or to another broker";
-        return Err(Halt::refuse(ResponseCode::NO_PERMISSION, remark));
+    let is_half = seen.is_half_message(send.reconsume_times);
+    if is_half {
+        check_half(shard)?;
     }
     if seen.timer.is_some() {
         return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, "timerWheelEnable is false: use a delay level instead"));
@@ -85,6 +85,10 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
         super::send_back::ensure_topic(shard, &dead_letter_topic, 1)?;
         seen = make_dead_letter(stored, 0).map_err(|error| illegal(&error))?;
         target = Target { topic: &dead_letter_topic, queue_id: 0 };
+    } else if is_half {
+        // A delay counts from the commit.
+        seen = make_half(stored, 0, send.topic, queue_id).map_err(|error| illegal(&error))?;
+        target = Target { topic: TRANS_HALF_TOPIC, queue_id: HALF_QUEUE_ID };
     } else if let Some(level) = levels.clamp(seen.delay_level) {
         seen = make_delayed(stored, 0, level, send.topic, queue_id).map_err(|error| illegal(&error))?;
         target = Target { topic: SCHEDULE_TOPIC, queue_id: queue_id_of_level(level) };
@@ -114,6 +118,9 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
     }];
     let Appended { queue_offset, physical_offset, .. } =
         shard.append(target.topic, target.queue_id, &mut record, |_| tags_code, &[])?;
+    if target.topic == TRANS_HALF_TOPIC {
+        shard.tables.borrow_mut().half_messages.insert(queue_offset, HalfMessage::new(now_ms, stored));
+    }
     let unique_key = unique_key(&seen, stored);
     let id = message_id(shard, physical_offset);
     answer(shard, request.ticket(), &seen, (queue_id, queue_offset), id, unique_key);
@@ -197,6 +204,22 @@ fn store_batch<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendR
     let transaction_id = unique_key(&outer, send.properties.as_bytes());
     answer(shard, request.ticket(), &outer, (queue_id, appended.queue_offset), &ids, transaction_id);
     Ok(())
+}
+
+fn check_half<E: Env>(shard: &Shard<E>) -> Result<(), Halt> {
+    if shard.config.transactions.rejected {
+        let remark = format!("the broker[{}] sending transaction message is forbidden", shard.store_host.ip());
+        return Err(Halt::refuse(ResponseCode::NO_PERMISSION, remark));
+    }
+    if shard.tables.borrow().half_messages.is_full() {
+        return Err(Halt::Refuse(too_many_halves()));
+    }
+    Ok(())
+}
+
+pub(crate) fn too_many_halves() -> Refusal {
+    let remark = format!("[OVERLOAD]{HALF_MESSAGES_MAX} half messages wait for their end, try again later");
+    Refusal::new(ResponseCode::SYSTEM_BUSY, remark)
 }
 
 fn check_disk<E: Env>(shard: &Shard<E>) -> Result<(), Halt> {

@@ -40,6 +40,10 @@ impl Replay for LiveReplay<'_> {
         Ok(())
     }
 
+    fn message(&mut self, record: &RecordView<'_>) {
+        self.tables.half_messages.note_record(record);
+    }
+
     fn tags_code(&self, record: &RecordView<'_>) -> i64 {
         tags_code(record, self.delay_levels)
     }

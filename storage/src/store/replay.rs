@@ -17,6 +17,8 @@ pub trait Replay {
     /// # Errors
     /// It does not decode.
     fn control(&mut self, record: &[u8], queues: &mut ConsumeQueues) -> Result<(), String>;
+    /// A message that is in its queue now.
+    fn message(&mut self, _record: &RecordView<'_>) {}
     /// The tags code of a message's unit.
     fn tags_code(&self, record: &RecordView<'_>) -> i64;
     /// How far opening is, for whoever waits for it. Called often.
@@ -86,6 +88,7 @@ pub(super) fn replay_entry(
         let queue_offset = record.queue_offset as u64;
         let continues = queues.replay(queue, queue_offset, unit);
         if continues {
+            replay.message(record);
             grew(queue, queue_offset);
         }
         continues

@@ -31,6 +31,7 @@ var scenarios = map[string]func(*run) string{
 	"retry":           retry,
 	"resume":          resume,
 	"delayed":         delayed,
+	"transactions":    transactions,
 }
 
 func main() {

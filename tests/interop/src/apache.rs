@@ -67,6 +67,15 @@ impl ApacheBroker {
     /// When it does not get ready.
     #[must_use]
     pub fn start(name: &str, name_servers: &str, scratch: &Scratch) -> Self {
+        Self::start_with(name, name_servers, "", scratch)
+    }
+
+    /// The same with further lines in its configuration.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    #[must_use]
+    pub fn start_with(name: &str, name_servers: &str, properties: &str, scratch: &Scratch) -> Self {
         let port = ports::free_port_with(&BROKER_PORTS);
         let home = scratch.folder(name);
         let store = home.join("store");
@@ -74,7 +83,7 @@ impl ApacheBroker {
             "brokerClusterName=DefaultCluster\nbrokerName={name}\nbrokerId=0\nbrokerIP1=127.0.0.1\nbrokerIP2=127.0.0.1\n\
              bindAddress=127.0.0.1\nlistenPort={port}\nnamesrvAddr={name_servers}\nautoCreateTopicEnable=true\n\
              storePathRootDir={0}\nstorePathCommitLog={0}/commitlog\nmappedFileSizeCommitLog=67108864\n\
-             flushDiskType=ASYNC_FLUSH\nenablePropertyFilter=true\n",
+             flushDiskType=ASYNC_FLUSH\nenablePropertyFilter=true\n{properties}",
             store.display()
         );
         let configuration = scratch.file(&format!("{name}.conf"), &configuration);

@@ -36,6 +36,7 @@ pub mod send_ledger;
 pub mod spawning;
 pub mod tampering;
 pub mod target;
+pub mod transactions;
 pub mod turbopump;
 pub mod unread;
 pub mod until;

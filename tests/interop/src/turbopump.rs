@@ -146,6 +146,12 @@ impl Turbopump {
         &self.target
     }
 
+    /// Number of the process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Folder of the shared-memory rings of this broker, and of nobody else.
     #[must_use]
     pub fn ring_folder(&self) -> &Path {

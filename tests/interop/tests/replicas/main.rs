@@ -9,6 +9,7 @@ mod hung_leader;
 mod installation;
 mod lost_majority;
 mod stock_clients;
+mod transactions;
 
 use std::time::Duration;
 

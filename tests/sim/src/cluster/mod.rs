@@ -4,7 +4,7 @@
 //! [`run`] is the way to start reading: it draws a cluster, lets things go wrong, heals them, and has everything compared.
 //! [`cluster`] is the loop that does what is due next. A [`node`] is a machine, a [`process`] one life of the broker on
 //! it: the shard is the real one, in the world of [`sim_env`] on a [`timed_disk`], and its sweep is played as the real
-//! runtime does it. [`network`] moves bytes, or does not. [`producer`] and [`consumer`] are clients; what they see, they
+//! runtime does it. [`network`] moves bytes, or does not. [`producer`], [`payer`] and [`consumer`] are clients; what they see, they
 //! tell the [`oracle`], which knows no machine. [`message_faults`] are what Raft has to bear. [`meddler`] and [`frame_meddler`] make brokers err, so that the oracle can
 //! show that it notices.
 //!
@@ -27,6 +27,7 @@ pub mod message_faults;
 pub mod network;
 pub mod node;
 pub mod oracle;
+pub mod payer;
 pub mod place;
 pub mod positions;
 pub mod process;

@@ -147,7 +147,8 @@ fn broker_config(host: HostId, flush: FlushMode, place: Option<&Place>) -> Broke
     let replication = place.map(Place::properties).unwrap_or_default();
     let properties = format!(
         "brokerIP1={ip}\nbrokerName=broker\nlistenPort={CLIENT_PORT}\nflushConsumerOffsetInterval={OFFSETS_EVERY_MS}\n\
-         storePathRootDir=/nonexistent/{host:?}\nflushDiskType={flush}\n{replication}"
+         storePathRootDir=/nonexistent/{host:?}\nflushDiskType={flush}\n\
+         transactionTimeOut=300\ntransactionCheckInterval=400\ntransactionCheckMax=1000000\n{replication}"
     );
     let mut sources = Sources::new(Mode::Server, None);
     sources.add_text("simulation", &properties).expect("properties text");

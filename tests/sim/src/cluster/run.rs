@@ -22,6 +22,7 @@ use super::group_watch::GroupWatch;
 use super::meddler::Meddler;
 use super::network::HostId;
 use super::node::{Node, NodeParts, StoreSettings};
+use super::payer::{Payer, Payments};
 use super::place::Place;
 use super::producer::{Producer, ProducerPlan, Route};
 use crate::Violation;
@@ -38,6 +39,8 @@ const QUIET: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 /// First host of clients; brokers are before.
 const CLIENT_HOSTS: u16 = 1000;
+/// First of those that pay: others keep theirs.
+const PAYER_HOSTS: u16 = 2000;
 
 /// What a run is made of. Drawn from a seed, or set by a test.
 #[derive(Clone, Debug)]
@@ -52,6 +55,8 @@ pub struct RunPlan {
     pub settings: StoreSettings,
     /// Producers of each group.
     pub producers: u16,
+    /// Whether each group has a client that sends transactions.
+    pub pays: bool,
     /// Consumers of each group, each of a consumer group of its own.
     pub consumers: u16,
     /// How long things go wrong.
@@ -91,6 +96,7 @@ impl RunPlan {
             replicas: 1,
             settings: StoreSettings { log, log_writes: LogWrites::Seen, ring_bytes },
             producers: 2,
+            pays: false,
             consumers: 2,
             lasts: Duration::from_secs(5),
             faults: Vec::new(),
@@ -170,7 +176,9 @@ impl RunPlan {
             .collect();
         let crash = if rng.random_bool(0.5) { Crash::Kill } else { Crash::PowerLoss };
         let last_crash = rng.random_bool(0.5).then_some(crash);
-        Self { faults, last_crash, ..plan }
+        // Drawn apart: what seeds have found before stays what it was.
+        let pays = StdRng::seed_from_u64(salted(seed, "payers of a run")).random_bool(0.5);
+        Self { faults, last_crash, pays, ..plan }
     }
 }
 
@@ -222,6 +230,8 @@ struct Run<M: Machine> {
     compared: u64,
     recovery: Duration,
     watch: Option<Rc<RefCell<GroupWatch>>>,
+    /// By group.
+    payments: Vec<Rc<RefCell<Payments>>>,
 }
 
 impl<M: Machine + Clone> Run<M> {
@@ -246,6 +256,7 @@ impl<M: Machine + Clone> Run<M> {
             cluster.plan(*at, fault.clone());
         }
         let mut clients = Vec::new();
+        let payments: Vec<Rc<RefCell<Payments>>> = (0..plan.groups).map(|_| Rc::default()).collect();
         for group in 0..plan.groups {
             for producer in 0..plan.producers {
                 let producer = Producer {
@@ -258,12 +269,31 @@ impl<M: Machine + Clone> Run<M> {
                 };
                 clients.push(cluster.spawn_client(producer.run()));
             }
+            if plan.pays {
+                clients.push(cluster.spawn_client(Self::payer(&plan, &cluster, &payments, group).run()));
+            }
             for consumer in 0..plan.consumers {
                 let consumer = Self::consumer(&plan, &cluster, &mut rng, group, consumer);
                 clients.push(cluster.spawn_client(consumer.run()));
             }
         }
-        Self { plan, cluster, clients, rng, audited: 0, compared: 0, recovery: Duration::ZERO, watch }
+        Self { plan, cluster, clients, rng, audited: 0, compared: 0, recovery: Duration::ZERO, watch, payments }
+    }
+
+    fn payer(plan: &RunPlan, cluster: &Cluster<M>, payments: &[Rc<RefCell<Payments>>], group: u16) -> Payer {
+        let mut rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(group)), "payer of a run"));
+        let loses =
+            |fault: &ClusterFault| matches!(fault, ClusterFault::Retain { .. } | ClusterFault::OldBitRot { .. });
+        Payer {
+            world: cluster.world().clone(),
+            host: HostId(PAYER_HOSTS + group),
+            group,
+            route: plan.route(group),
+            encoding: draw_encoding(&mut rng),
+            payments: payments[usize::from(group)].clone(),
+            may_lose_old_records: plan.faults.iter().any(|(_, fault)| loses(fault)),
+            rng,
+        }
     }
 
     fn consumer(plan: &RunPlan, cluster: &Cluster<M>, rng: &mut StdRng, group: u16, number: u16) -> Consumer {
@@ -309,6 +339,27 @@ impl<M: Machine + Clone> Run<M> {
         self.cluster.run(QUIET, || false).map(drop)
     }
 
+    /// Ends what is open, and compares what was meant with what is there.
+    fn audit_payments(&mut self, group: u16) -> Result<(), Violation> {
+        let mut payer = Self::payer(&self.plan, &self.cluster, &self.payments, group);
+        let world = self.cluster.world().clone();
+        let task = self.cluster.spawn_client(async move {
+            loop {
+                let audited = payer.audit().await;
+                match world.accept(audited) {
+                    Some(None) => world.clock.sleep(Duration::from_millis(100)).await,
+                    Some(Some(_)) | None => return,
+                }
+            }
+        });
+        if !self.cluster.run(LIVE_WITHIN, || task.is_done())? {
+            return Err(Violation(format!(
+                "payments of group {group} are not what they were meant to be within {LIVE_WITHIN:?}"
+            )));
+        }
+        Ok(())
+    }
+
     fn crash_all(&mut self, crash: Crash) -> Result<(), Violation> {
         let now = self.cluster.clock().now();
         for node in 0..usize::from(self.plan.machines()) {
@@ -323,6 +374,10 @@ impl<M: Machine + Clone> Run<M> {
         for group in 0..self.plan.groups {
             for number in 0..self.plan.consumers.max(self.plan.replicas) {
                 self.audit_as(group, number)?;
+            }
+            let is_rotten = |fault: &ClusterFault| matches!(fault, ClusterFault::OldBitRot { .. });
+            if self.plan.pays && !self.plan.faults.iter().any(|(_, fault)| is_rotten(fault)) {
+                self.audit_payments(group)?;
             }
         }
         Ok(())

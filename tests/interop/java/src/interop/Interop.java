@@ -7,6 +7,7 @@ import interop.scenario.CrashProducer;
 import interop.scenario.CrashVerify;
 import interop.scenario.DeadLetter;
 import interop.scenario.Delayed;
+import interop.scenario.GivenUp;
 import interop.scenario.Latency;
 import interop.scenario.LitePull;
 import interop.scenario.Offsets;
@@ -27,6 +28,7 @@ import interop.scenario.SendSelector;
 import interop.scenario.SendSync;
 import interop.scenario.SqlFilter;
 import interop.scenario.Tags;
+import interop.scenario.Transactions;
 import interop.scenario.ViewById;
 import java.util.Map;
 import java.util.TreeMap;
@@ -62,6 +64,8 @@ public final class Interop {
         Map.entry("offsets", Offsets::run),
         Map.entry("view-by-id", ViewById::run),
         Map.entry("delayed", Delayed::run),
+        Map.entry("transactions", Transactions::run),
+        Map.entry("transactions-given-up", GivenUp::run),
         Map.entry("attended", Attended::run),
         Map.entry("crash-producer", CrashProducer::run),
         Map.entry("crash-consumer", CrashConsumer::run),

@@ -12,6 +12,8 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
 import org.apache.rocketmq.client.consumer.store.RemoteBrokerOffsetStore;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.TransactionListener;
+import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -61,6 +63,15 @@ public final class Run implements AutoCloseable {
     /** Not started, not shut down by {@link #close}. */
     public DefaultMQProducer newProducer() {
         return configured(new DefaultMQProducer(group + "-producer"));
+    }
+
+    /** A producer of transactions that is known to the brokers as soon as it has sent; the caller starts it. */
+    public TransactionMQProducer transactionProducer(String producerGroup, TransactionListener listener) {
+        TransactionMQProducer producer = configured(new TransactionMQProducer(producerGroup));
+        producer.setTransactionListener(listener);
+        producer.setHeartbeatBrokerInterval(1000);
+        shutdowns.push(producer::shutdown);
+        return producer;
     }
 
     public DefaultMQAdminExt admin() throws Exception {
