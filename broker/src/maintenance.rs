@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::delivery;
 use crate::env::Env;
+use crate::key_indexing;
+use crate::metrics::first_stored;
 use crate::processor::{client_call, heartbeat, pull};
 use crate::shard::Shard;
 use crate::transactions::check_back;
@@ -66,6 +68,7 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
         shard.env.sleep(tick).await;
         let (now_ms, now) = (shard.env.now_ms(), shard.env.instant());
         shard.statistics.borrow_mut().tick(now_ms);
+        shard.sample_traffic();
         shard.register_changes();
         shard.tick_copies();
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
@@ -94,6 +97,7 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
 
 /// Tasks by the clock that wait for the disk: requests go first.
 pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
+    shard.env.spawn_background(key_indexing::run(shard.clone()));
     let now = shard.env.instant();
     let (mut sync, mut retention) = (Period::new(SYNC, now), Period::new(RETENTION, now));
     let (mut checkpoint, mut memory) = (Period::new(CHECKPOINT, now), Period::new(MEMORY, now));
@@ -136,6 +140,8 @@ pub async fn run_background<E: Env>(shard: Rc<Shard<E>>) {
         }
         if retention.is_over(now) || shard.retention_asked.get() {
             crate::retention::run(&shard).await;
+            // Told to whoever asks how far back messages go.
+            first_stored(&shard).await;
         }
     }
 }

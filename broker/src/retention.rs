@@ -7,6 +7,7 @@ use protocol::record::decode_record;
 use storage::StorageError;
 
 use crate::env::Env;
+use crate::local_time;
 use crate::shard::Shard;
 use crate::transactions::give_up::give_up_below;
 
@@ -103,7 +104,7 @@ async fn why_remove<E: Env>(shard: &Shard<E>, second: u64, is_asked: bool) -> Op
         return None;
     }
     let is_full = used >= config.disk_used_percent_max;
-    why_remove_expired(is_full, is_asked, config.delete_hours.contains(local_hour(now_ms)))
+    why_remove_expired(is_full, is_asked, config.delete_hours.contains(local_time::hour(now_ms)))
 }
 
 /// Expired segments stay until their hour comes, unless somebody needs them to go.
@@ -139,18 +140,6 @@ fn disk_used_percent(path: &std::path::Path) -> Option<u8> {
     // As df counts: of what an ordinary user could have.
     let usable = used + stat.f_bavail;
     (usable > 0).then(|| (used * 100).div_ceil(usable).min(100) as u8)
-}
-
-fn local_hour(now_ms: i64) -> u8 {
-    let seconds = now_ms / 1000;
-    let mut local = std::mem::MaybeUninit::<libc::tm>::uninit();
-    // SAFETY: both pointers are valid for the call, and localtime_r fills `local` or returns null.
-    let filled = unsafe { !libc::localtime_r(&seconds, local.as_mut_ptr()).is_null() };
-    if !filled {
-        return (seconds / 3600 % 24) as u8;
-    }
-    // SAFETY: filled just now.
-    unsafe { local.assume_init().tm_hour as u8 }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use protocol::code::{RequestCode, ResponseCode};
 
 use crate::env::Env;
 use crate::processor::{
-    clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span, consumer_status,
-    end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset, offset_reset, pull,
-    queue_units, relay, resume_check, runtime_info, send, send_back, topic_admin, view,
+    broker_stats, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
+    consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset,
+    offset_reset, pull, query_message, queue_units, relay, reply, resume_check, runtime_info, send, send_back,
+    topic_admin, view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
@@ -53,6 +54,7 @@ impl<E: Env> Routes<E> {
     const ALL: &'static [Route<E>] = &[
         leader(RequestCode::SEND_MESSAGE, send::run),
         any(RequestCode::PULL_MESSAGE, pull::run),
+        any(RequestCode::QUERY_MESSAGE, query_message::run),
         leader(RequestCode::QUERY_CONSUMER_OFFSET, offset::query),
         leader(RequestCode::UPDATE_CONSUMER_OFFSET, offset::update),
         leader(RequestCode::UPDATE_AND_CREATE_TOPIC, topic_admin::update),
@@ -96,11 +98,14 @@ impl<E: Env> Routes<E> {
         any(RequestCode::CONSUME_MESSAGE_DIRECTLY, relay::consume_directly),
         leader(RequestCode::SEND_MESSAGE_V2, send::run),
         leader(RequestCode::CLONE_GROUP_OFFSET, clone_offsets::run),
+        any(RequestCode::VIEW_BROKER_STATS_DATA, broker_stats::run),
         any(RequestCode::CLEAN_UNUSED_TOPIC, clean_up::unused_topics),
         any(RequestCode::GET_BROKER_CONSUME_STATS, consume_stats::of_broker),
         leader(RequestCode::SEND_BATCH_MESSAGE, send::run),
         any(RequestCode::QUERY_CONSUME_QUEUE, queue_units::run),
         leader(RequestCode::RESUME_CHECK_HALF_MESSAGE, resume_check::run),
+        leader(RequestCode::SEND_REPLY_MESSAGE, reply::run),
+        leader(RequestCode::SEND_REPLY_MESSAGE_V2, reply::run),
         any(RequestCode::GET_ALL_PRODUCER_INFO, group_lookup::producers),
         any(RequestCode::DELETE_EXPIRED_COMMITLOG, clean_up::expired_segments),
         any(RequestCode::QUERY_TOPICS_BY_CONSUMER, group_lookup::topics_of_group),

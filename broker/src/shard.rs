@@ -21,6 +21,7 @@ use runtime::{CloseReason, Flow, MailboxSender, Outbox, Peer};
 use storage::AppendError;
 use storage::commit_log::PENDING_BYTES_MAX;
 use storage::consume_queue::QueueIndex;
+use storage::key_index::KeyIndex;
 use storage::store::{Appended, MessageStore};
 
 use crate::arrivals::Arrivals;
@@ -33,6 +34,7 @@ use crate::control_tables::ControlTables;
 use crate::env::Env;
 use crate::group_commit::GroupCommit;
 use crate::inline_filters::InlineFilters;
+use crate::key_indexing::KeyIndexing;
 use crate::live_config::LiveConfig;
 use crate::master_slave::MasterSlave;
 use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
@@ -76,6 +78,8 @@ pub struct Shard<E: Env> {
     pub(crate) clients: RefCell<ClientTable>,
     pub(crate) calls: RefCell<ClientCalls<Waiter>>,
     pub(crate) locks: RefCell<QueueLocks>,
+    /// `None`: messages are not found by key.
+    pub(crate) key_indexing: Option<KeyIndexing>,
     pub(crate) parked: RefCell<ParkedPulls<QueueIndex, PullJob>>,
     pub(crate) inline_filters: RefCell<InlineFilters>,
     pub(crate) statistics: RefCell<Statistics>,
@@ -150,6 +154,8 @@ impl<E: Env> Shard<E> {
         let unique_ids = UniqueIdSource::new(store_host.ip(), std::process::id(), identity.index);
         let parked = ParkedPulls::with_pulls_max(config.pulls.parked_max as usize);
         let (now_ms, started) = (env.now_ms(), env.instant());
+        let indexes_keys = config.queries.by_key;
+        let key_indexing = indexes_keys.then(|| KeyIndexing::new(KeyIndex::new(store.log().end().position)));
         Self {
             env,
             config: LiveConfig::new(config),
@@ -160,6 +166,7 @@ impl<E: Env> Shard<E> {
             clients: RefCell::new(ClientTable::new()),
             calls: RefCell::default(),
             locks: RefCell::new(QueueLocks::new()),
+            key_indexing,
             parked: RefCell::new(parked),
             inline_filters: RefCell::default(),
             statistics: RefCell::new(Statistics::new(now_ms)),
@@ -567,6 +574,19 @@ impl<E: Env> Shard<E> {
         let queues = self.store.queues().borrow();
         let topic = || queues.name(queue).map(|(topic, _)| &**topic);
         self.metrics.traffic.borrow_mut().pulled(queue, topic, group, messages, bytes);
+    }
+
+    /// By the clock: keeps how counters stand, and forgets those of topics and groups that are there no more.
+    pub(crate) fn sample_traffic(&self) {
+        let mut traffic = self.metrics.traffic.borrow_mut();
+        if !traffic.tick(self.uptime_ms()) {
+            return;
+        }
+        let tables = self.tables.borrow();
+        let changes = (tables.topics.version().counter, tables.groups.version().counter);
+        if self.metrics.retained_at.replace(changes) != changes {
+            traffic.retain(|topic| tables.topics.get(topic).is_some(), |group| tables.groups.get(group).is_some());
+        }
     }
 
     /// A queue that ever held a message, and the queue offsets that can be read in it.

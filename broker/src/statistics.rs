@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::local_time;
+
 /// Distance of samples.
 const SAMPLE_MS: i64 = 1_000;
 /// Averages over ten seconds, a minute and ten minutes.
@@ -35,12 +37,25 @@ pub(crate) struct Statistics {
     started_ms: i64,
     totals: Totals,
     samples: VecDeque<Sample>,
+    /// The day of the last sample, and how the totals stood when it began and when the day before it began.
+    day: i64,
+    mornings: Mornings,
+}
+
+/// Totals at two midnights.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Mornings {
+    /// The last one; zeros where the shard began later.
+    pub(crate) today: Totals,
+    /// The one before.
+    pub(crate) yesterday: Totals,
 }
 
 impl Statistics {
     pub(crate) fn new(now_ms: i64) -> Self {
         let samples = VecDeque::from([Sample { at_ms: now_ms, totals: Totals::default() }]);
-        Self { started_ms: now_ms, totals: Totals::default(), samples }
+        let (totals, mornings) = Default::default();
+        Self { started_ms: now_ms, totals, samples, day: local_time::day(now_ms), mornings }
     }
 
     pub(crate) fn started_ms(&self) -> i64 {
@@ -49,6 +64,11 @@ impl Statistics {
 
     pub(crate) fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// How they stood this morning and yesterday.
+    pub(crate) fn mornings(&self) -> Mornings {
+        self.mornings
     }
 
     pub(crate) fn put(&mut self, messages: u64, bytes: u64) {
@@ -74,6 +94,11 @@ impl Statistics {
         let is_due = self.samples.back().is_none_or(|last| now_ms - last.at_ms >= SAMPLE_MS);
         if !is_due {
             return;
+        }
+        let day = local_time::day(now_ms);
+        if day > self.day {
+            self.day = day;
+            self.mornings = Mornings { today: self.totals, yesterday: self.mornings.today };
         }
         if self.samples.len() == SAMPLES_MAX {
             self.samples.pop_front();
@@ -112,6 +137,23 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_came_today_and_yesterday_is_told_by_the_mornings() {
+        const DAY_MS: i64 = 86_400_000;
+        let mut statistics = Statistics::new(10 * DAY_MS);
+        statistics.put(100, 0);
+        statistics.tick(10 * DAY_MS + 5000);
+        assert_eq!(statistics.mornings(), Mornings::default());
+        statistics.tick(11 * DAY_MS + 5000);
+        statistics.put(30, 0);
+        statistics.tick(11 * DAY_MS + 10_000);
+        let Mornings { today, yesterday } = statistics.mornings();
+        assert_eq!((yesterday.put, today.put, statistics.totals().put), (0, 100, 130));
+        statistics.tick(12 * DAY_MS + 5000);
+        let Mornings { today, yesterday } = statistics.mornings();
+        assert_eq!((yesterday.put, today.put, statistics.totals().put), (100, 130, 130));
+    }
 
     #[test]
     fn rates_cover_the_window_and_longer_windows_wait_until_the_shard_is_that_old() {

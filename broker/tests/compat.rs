@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use protocol::code::RequestCode;
 
 /// Requests that this broker sends to clients.
-const SENT_TO_CLIENTS: [RequestCode; 6] = [
+const SENT_TO_CLIENTS: [RequestCode; 7] = [
     RequestCode::CHECK_TRANSACTION_STATE,
     RequestCode::NOTIFY_CONSUMER_IDS_CHANGED,
     RequestCode::RESET_CONSUMER_CLIENT_OFFSET,
     RequestCode::GET_CONSUMER_STATUS_FROM_CLIENT,
     RequestCode::GET_CONSUMER_RUNNING_INFO,
     RequestCode::CONSUME_MESSAGE_DIRECTLY,
+    RequestCode::PUSH_REPLY_MESSAGE_TO_CLIENT,
 ];
 /// Whose tables list codes.
 const RECEIVERS: [&str; 6] = ["Broker", "Name server", "Client", "Controller", "Broker container", "Nobody"];

@@ -9,6 +9,7 @@ pub mod error;
 pub mod file;
 pub mod identity;
 pub mod installation;
+pub mod key_index;
 pub mod ring;
 pub mod store;
 

@@ -16,6 +16,7 @@ pub mod parse;
 pub mod property;
 pub mod property_table;
 pub mod pulls;
+pub mod queries;
 pub mod registration;
 pub mod replication;
 pub mod sends;
@@ -42,6 +43,7 @@ pub use self::identity::Identity;
 pub use self::machine_defaults::MachineDefaults;
 pub use self::network::Network;
 pub use self::pulls::{Pulls, TransferLimits};
+pub use self::queries::Queries;
 pub use self::registration::Registration;
 pub use self::replication::{Replication, ReplicationMode};
 pub use self::sends::Sends;
@@ -74,6 +76,8 @@ pub struct BrokerConfig {
     pub transactions: Transactions,
     /// Limits of pulls.
     pub pulls: Pulls,
+    /// Finding messages by key.
+    pub queries: Queries,
     /// What the broker remembers of clients.
     pub consumers: Consumers,
     /// How shards register with name servers.
@@ -115,6 +119,7 @@ impl BrokerConfig {
             sends: Sends::from_values(&values),
             transactions: Transactions::from_values(&values),
             pulls: Pulls::from_values(&values),
+            queries: Queries::from_values(&values),
             consumers: Consumers::from_values(&values),
             registration: Registration::from_values(&values, &mut warnings),
             replication: Replication::from_values(&values, &machine, mode, &mut errors, &mut warnings),

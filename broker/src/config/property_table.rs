@@ -20,6 +20,8 @@ pub const SHARDS_MAX: u32 = 256;
 
 const TRANSFER_BYTES_MAX: i64 = MESSAGE_BODY_BYTES_MAX as i64;
 const TRANSFER_COUNT_MAX: i64 = 65_536;
+/// What one answer about a key may hold.
+const QUERIED_MESSAGES_MAX: i64 = 4_096;
 const HOUR_MS: i64 = 3_600_000;
 const LOG_CACHE_BYTES_MIN: i64 = 16 << 20;
 const LOG_CACHE_BYTES_MAX: i64 = 1 << 40;
@@ -73,6 +75,8 @@ const NO_PAGE_CACHE: &str =
     "the log is written and read by direct I/O; no page cache, memory map or heap copy is involved";
 const NO_POOL_QUEUE: &str = "requests are served as they are read; none waits in the queue of a thread pool";
 const ONE_THREAD: &str = "one thread a shard does all the work, without thread pools and locks; see shards";
+const OWN_INDEX: &str =
+    "the index of message keys is derived from the log, a file a segment, and checked when it is read";
 const OWN_RECOVERY: &str = "recovery always checks every checksum from the last checkpoint on";
 const OWN_RETENTION: &str = "old segments are looked for and deleted by each shard in its own rhythm";
 const RENAMED_SEGMENT: &str = "RocketMQ renamed it to mappedFileSizeCommitLog";
@@ -91,7 +95,6 @@ const FLUSH_TIMEOUT: &str =
 const FOUND_NAMESRV: &str = "name servers are not looked up elsewhere yet; list them in namesrvAddr";
 const FULL_REGISTRATION: &str =
     "the whole topic table is registered every time; name servers are not asked first whether it changed";
-const KEY_INDEX: &str = "the index of message keys is not there yet";
 const LIGHT_QUEUES: &str = "light message queues are not there yet";
 const MESSAGE_TYPES: &str = "message types of topics and static subscriptions are not there yet";
 const METRIC_LABELS: &str = "further labels are not there yet; Prometheus can add them where it fetches";
@@ -104,7 +107,6 @@ const PULLS_WITHOUT_HEARTBEAT: &str =
 const RECORD_CRC: &str = "a checksum among the message properties is not there yet; every log entry carries one";
 const REPLICATION: &str = "controllers, and slaves that act as masters, are not there yet";
 const OWN_COPYING: &str = "a slave asks for pieces of the log at its own pace, and its master answers at once";
-const REQUEST_REPLY: &str = "request-reply is not there yet";
 const SLOW_CONSUMERS: &str = "refusing consumers by how they read is not there yet";
 const TIERED_STORE: &str = "tiered storage is not there yet";
 const TIMERS: &str = "timer messages are not there yet; the delay levels work";
@@ -281,7 +283,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("defaultEventExecutorGroupEnable", BOOL, "false", NO_NETTY),
     not_yet("defaultMessageRequestMode", TEXT, "PULL", BROKER_SIDE_BALANCE),
     not_yet("defaultPopShareQueueNum", INT, "-1", POP),
-    no_meaning("defaultQueryMaxNum", INT, "32", ALWAYS_SO),
+    works("defaultQueryMaxNum", int(1, QUERIED_MESSAGES_MAX), fixed("32")),
     works("defaultTopicQueueNums", int(1, 10_000), fixed("8")),
     no_meaning("delayOffsetUpdateVersionStep", INT, "200", STATE_IN_LOG),
     no_meaning("deleteCommitLogFilesInterval", INT, "100", OWN_RETENTION),
@@ -430,11 +432,11 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("maxErrorRateOfBloomFilter", INT, "20", NO_BITMAP),
     no_meaning("maxFilterMessageSize", INT, "16000", GONE),
     no_meaning("maxHaTransferByteInSecond", INT, "104857600", OWN_COPYING),
-    not_yet("maxHashSlotNum", INT, "5000000", KEY_INDEX),
-    not_yet("maxIndexNum", INT, "20000000", KEY_INDEX),
+    no_meaning("maxHashSlotNum", INT, "5000000", OWN_INDEX),
+    no_meaning("maxIndexNum", INT, "20000000", OWN_INDEX),
     not_yet("maxLmqConsumeQueueNum", INT, "20000", LIGHT_QUEUES),
     works("maxMessageSize", int(1, MESSAGE_BODY_BYTES_MAX as i64), fixed("4194304")).at_run_time(),
-    no_meaning("maxMsgsNumBatch", INT, "64", ALWAYS_SO),
+    works("maxMsgsNumBatch", int(1, QUERIED_MESSAGES_MAX), fixed("64")),
     not_yet("maxOffsetMapSize", INT, "104857600", COMPACTION),
     not_yet("maxPopPollingSize", INT, "100000", POP),
     no_meaning("maxReconnectIntervalTimeSeconds", INT, "60", NO_NETTY),
@@ -448,8 +450,8 @@ pub static PROPERTIES: &[Property] = &[
     works("maxTransferCountOnMessageInMemory", int(1, TRANSFER_COUNT_MAX), fixed("32")).important().at_run_time(),
     no_meaning("memTableFlushIntervalMs", INT, "3600000", DERIVED_QUEUES),
     works("messageDelayLevel", Kind::DelayLevels, fixed("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h")),
-    not_yet("messageIndexEnable", BOOL, "false", KEY_INDEX).important(),
-    not_yet("messageIndexSafe", BOOL, "false", KEY_INDEX).important(),
+    works("messageIndexEnable", BOOL, fixed("true")).important(),
+    no_meaning("messageIndexSafe", BOOL, "false", OWN_INDEX).important(),
     refused("messageStorePlugIn", TEXT, "", TIERED_STORE),
     no_meaning("metaDataHosts", TEXT, "", GONE),
     not_yet("metricGrpcExporterIntervalInMills", INT, "60000", METRIC_PUSH),
@@ -592,7 +594,7 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("storePathEpochFile", TEXT, "", REPLICATION).important(),
     no_meaning("storePathIndex", TEXT, "", UNDER_ROOT),
     works("storePathRootDir", Kind::Path, derived("~/store; --standalone: ~/turbopump")).important(),
-    not_yet("storeReplyMessageEnable", BOOL, "false", REQUEST_REPLY),
+    works("storeReplyMessageEnable", BOOL, fixed("true")),
     no_meaning("storeType", TEXT, "default", DERIVED_QUEUES).important(),
     not_yet("subscriptionExpiredTimeout", INT, "600000", PULLS_WITHOUT_HEARTBEAT),
     not_yet("syncBrokerMemberGroupPeriod", INT, "1000", REPLICATION),

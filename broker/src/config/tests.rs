@@ -149,11 +149,13 @@ fn needed_for(property: &str) -> &'static str {
 fn every_working_property_reaches_a_field() {
     let fields = |config: &BrokerConfig| {
         let BrokerConfig { identity, network, shards, store, topics, .. } = config;
-        let BrokerConfig { sends, transactions, pulls, consumers, registration, replication, endpoint, .. } = config;
+        let BrokerConfig {
+            sends, transactions, pulls, queries, consumers, registration, replication, endpoint, ..
+        } = config;
         let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}");
         let Replication { mode, slave_reads, catch_up_bytes_per_second, .. } = replication;
         let copies = format!("{mode:?}{slave_reads:?}{catch_up_bytes_per_second}");
-        format!("{first}{sends:?}{transactions:?}{pulls:?}{consumers:?}{registration:?}{copies}{endpoint:?}")
+        format!("{first}{sends:?}{transactions:?}{pulls:?}{queries:?}{consumers:?}{registration:?}{copies}{endpoint:?}")
     };
     let elsewhere = ["configBlackList"]; // read by `update`
     let works = |property: &&Property| property.class == Class::Works && !elsewhere.contains(&property.name);

@@ -169,7 +169,7 @@ fn consume_mode(consume_type: ConsumeType) -> &'static str {
 }
 
 /// Looked up once for each first segment: what comes later is younger.
-async fn first_stored<E: Env>(shard: &Shard<E>) -> Option<i64> {
+pub(crate) async fn first_stored<E: Env>(shard: &Shard<E>) -> Option<i64> {
     let log = shard.store.log();
     let first = log.first();
     if let Some((of, stored_ms)) = shard.metrics.first_stored.get()

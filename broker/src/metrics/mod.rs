@@ -6,6 +6,7 @@
 
 mod broker_view;
 mod group_report;
+mod history;
 mod kept_answers;
 mod recovery;
 mod shard_metrics;
@@ -17,7 +18,9 @@ mod write_report;
 
 pub use broker_view::{BrokerView, Stage};
 pub use group_report::GroupReport;
+pub(crate) use group_report::first_stored;
+pub(crate) use history::{Rates, Span};
 pub use recovery::{RecoveryPhase, RecoveryProgress};
 pub(crate) use shard_metrics::ShardMetrics;
 pub use shard_report::ShardReport;
-pub(crate) use traffic::GroupSlot;
+pub(crate) use traffic::{GroupSlot, What};

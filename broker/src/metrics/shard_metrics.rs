@@ -35,6 +35,8 @@ pub(crate) struct ShardMetrics {
     pub(crate) looked: Cell<Duration>,
     /// A [`super::GroupReport`] is being gathered.
     pub(crate) gathers_groups: Cell<bool>,
+    /// Changes of topics and groups up to which counters of deleted ones were forgotten.
+    pub(crate) retained_at: Cell<(i64, i64)>,
     /// When the log's first message was stored, by the physical offset at which the log began then.
     pub(crate) first_stored: Cell<Option<(u64, i64)>>,
 }
@@ -52,6 +54,7 @@ impl ShardMetrics {
             sweep_began: Cell::new(None),
             looked: Cell::new(Duration::ZERO),
             gathers_groups: Cell::new(false),
+            retained_at: Cell::default(),
             first_stored: Cell::new(None),
         }
     }

@@ -1,13 +1,18 @@
-//! Messages in and out, by topic and by consumer group.
+//! Messages in and out, by topic and by consumer group, and how much it was lately.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use storage::consume_queue::QueueIndex;
 
-/// Topics of a shard that are told apart; what comes later counts together as [`OTHERS`].
+use super::history::{History, Rates, SampleTimes, Span};
+
+/// Topics of a shard that are counted apart, and pairs of consumer group and topic, likewise; what comes later counts
+/// together as [`OTHERS`]. Each takes about a kilobyte.
+const SERIES_MAX: usize = 10_000;
+/// Topics that metrics tell apart.
 pub(crate) const TOPIC_METRICS_MAX: usize = 500;
-/// Pairs of consumer group and topic of a shard that are told apart, likewise.
+/// Pairs of consumer group and topic that metrics tell apart.
 pub(crate) const GROUP_METRICS_MAX: usize = 500;
 /// Stands for all topics or groups beyond the limit. No topic or group can be called so.
 pub(crate) const OTHERS: &str = "(others)";
@@ -26,6 +31,53 @@ impl Volume {
         self.messages += messages;
         self.bytes += bytes;
     }
+}
+
+/// A counter: what was counted, and how often something was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) value: u64,
+    pub(crate) times: u64,
+}
+
+/// What is counted of one topic or pair, and how it stood.
+#[derive(Debug, Clone)]
+struct Counted {
+    volume: Volume,
+    times: u64,
+    messages: History,
+    bytes: History,
+}
+
+impl Counted {
+    fn new() -> Self {
+        Self { volume: Volume::default(), times: 0, messages: History::new(), bytes: History::new() }
+    }
+
+    fn add(&mut self, messages: u64, bytes: u64) {
+        self.volume.add(messages, bytes);
+        self.times += 1;
+    }
+
+    fn count(&self, what: What) -> (Count, &History) {
+        let (value, history) = match what {
+            What::Messages => (self.volume.messages, &self.messages),
+            What::Bytes => (self.volume.bytes, &self.bytes),
+        };
+        (Count { value, times: self.times }, history)
+    }
+
+    fn sample(&mut self, at: super::history::SampleAt) {
+        self.messages.keep(at, self.count(What::Messages).0);
+        self.bytes.keep(at, self.count(What::Bytes).0);
+    }
+}
+
+/// What a counter counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Messages,
+    Bytes,
 }
 
 /// A consumer group by its number in [`Traffic`].
@@ -47,18 +99,40 @@ pub(crate) struct GroupVolume {
     pub(crate) volume: Volume,
 }
 
+#[derive(Debug)]
+struct Topic {
+    name: Box<str>,
+    put: Counted,
+}
+
+#[derive(Debug)]
+struct Pair {
+    group: GroupSlot,
+    topic: u32,
+    got: Counted,
+    /// Messages that the group could not consume and sent back, once there was one.
+    sent_back: Option<Counted>,
+}
+
 /// See the module's text. A queue finds its topic by its number; only its first message looks at a name.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     /// Index into `topics`, by queue; [`UNKNOWN`] until its first message.
     topic_of_queue: Vec<u32>,
     topic_numbers: HashMap<Box<str>, u32>,
-    /// The first stands for [`OTHERS`].
-    topics: Vec<(Box<str>, Volume)>,
+    /// The first stands for [`OTHERS`]; those without a name are free.
+    topics: Vec<Topic>,
+    free_topics: Vec<u32>,
     group_numbers: HashMap<Box<str>, u32>,
     groups: Vec<Rc<str>>,
     pair_numbers: HashMap<(GroupSlot, u32), usize>,
-    pairs: Vec<(GroupSlot, u32, Volume)>,
+    pairs: Vec<Pair>,
+    free_pairs: Vec<usize>,
+    /// What went in and out of topics and groups that are gone, so that the sums go on.
+    gone: [Count; 2],
+    /// Of all that went in, and out.
+    sums: [History; 2],
+    sample_times: SampleTimes,
 }
 
 impl Traffic {
@@ -67,11 +141,16 @@ impl Traffic {
         Self {
             topic_of_queue: Vec::new(),
             topic_numbers: HashMap::new(),
-            topics: vec![(OTHERS.into(), Volume::default())],
+            topics: vec![Topic { name: OTHERS.into(), put: Counted::new() }],
+            free_topics: Vec::new(),
             group_numbers: HashMap::new(),
             groups: vec![OTHERS.into()],
             pair_numbers: HashMap::new(),
-            pairs: vec![(others, 0, Volume::default())],
+            pairs: vec![Pair { group: others, topic: 0, got: Counted::new(), sent_back: None }],
+            free_pairs: Vec::new(),
+            gone: [Count::default(); 2],
+            sums: [History::new(), History::new()],
+            sample_times: SampleTimes::new(),
         }
     }
 
@@ -84,13 +163,21 @@ impl Traffic {
         bytes: u64,
     ) {
         let topic = self.topic_of(queue, topic);
-        self.topics[topic as usize].1.add(messages, bytes);
+        self.topics[topic as usize].put.add(messages, bytes);
     }
 
     /// The number of a group, to be handed to [`Self::pulled`].
     pub(crate) fn group(&mut self, group: &str) -> GroupSlot {
-        let numbers = &mut self.group_numbers;
-        GroupSlot(number_of(group, numbers, GROUP_METRICS_MAX, || self.groups.push(group.into())))
+        if let Some(number) = self.group_numbers.get(group) {
+            return GroupSlot(*number);
+        }
+        if self.groups.len() > SERIES_MAX {
+            return GroupSlot(0);
+        }
+        let number = self.groups.len() as u32;
+        self.group_numbers.insert(group.into(), number);
+        self.groups.push(group.into());
+        GroupSlot(number)
     }
 
     /// The name behind a slot; `None` for the slot of all those that have none of their own.
@@ -108,16 +195,37 @@ impl Traffic {
         bytes: u64,
     ) {
         let topic = self.topic_of(queue, topic);
-        let known = self.pair_numbers.get(&(group, topic)).copied();
-        let pair = known.unwrap_or_else(|| {
-            if self.pairs.len() > GROUP_METRICS_MAX {
-                return 0;
-            }
-            self.pairs.push((group, topic, Volume::default()));
-            self.pair_numbers.insert((group, topic), self.pairs.len() - 1);
-            self.pairs.len() - 1
-        });
-        self.pairs[pair].2.add(messages, bytes);
+        self.pair_of(group, topic).got.add(messages, bytes);
+    }
+
+    /// A group sent a message of a topic back.
+    pub(crate) fn sent_back(&mut self, topic: &str, group: &str) {
+        let (group, topic) = (self.group(group), self.topic_number(topic));
+        self.pair_of(group, topic).sent_back.get_or_insert_with(Counted::new).add(1, 0);
+    }
+
+    fn pair_of(&mut self, group: GroupSlot, topic: u32) -> &mut Pair {
+        let number = match self.pair_numbers.get(&(group, topic)) {
+            Some(number) => *number,
+            None => self.new_pair(group, topic),
+        };
+        &mut self.pairs[number]
+    }
+
+    fn new_pair(&mut self, group: GroupSlot, topic: u32) -> usize {
+        let pair = Pair { group, topic, got: Counted::new(), sent_back: None };
+        let number = match self.free_pairs.pop() {
+            Some(number) => number,
+            None if self.pairs.len() > SERIES_MAX => return 0,
+            None => self.pairs.len(),
+        };
+        if number == self.pairs.len() {
+            self.pairs.push(pair);
+        } else {
+            self.pairs[number] = pair;
+        }
+        self.pair_numbers.insert((group, topic), number);
+        number
     }
 
     fn topic_of<'a>(&mut self, queue: QueueIndex, topic: impl FnOnce() -> Option<&'a str>) -> u32 {
@@ -129,42 +237,158 @@ impl Traffic {
         }
         // A queue whose topic was removed meanwhile has no name any more.
         let Some(topic) = topic() else { return 0 };
-        let (numbers, topics) = (&mut self.topic_numbers, &mut self.topics);
-        let number = number_of(topic, numbers, TOPIC_METRICS_MAX, || topics.push((topic.into(), Volume::default())));
+        let number = self.topic_number(topic);
         self.topic_of_queue[at] = number;
         number
     }
 
-    /// What came in, by topic, as far as anything did.
-    pub(crate) fn topics(&self) -> Vec<TopicVolume> {
-        let seen = self.topics.iter().filter(|(_, volume)| volume.messages > 0);
-        seen.map(|(topic, volume)| TopicVolume { topic: topic.to_string(), volume: *volume }).collect()
+    fn topic_number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.topic_numbers.get(name) {
+            return *number;
+        }
+        let number = match self.free_topics.pop() {
+            Some(number) => number as usize,
+            None if self.topics.len() > SERIES_MAX => return 0,
+            None => self.topics.len(),
+        };
+        let topic = Topic { name: name.into(), put: Counted::new() };
+        if number == self.topics.len() {
+            self.topics.push(topic);
+        } else {
+            self.topics[number] = topic;
+        }
+        self.topic_numbers.insert(name.into(), number as u32);
+        number as u32
     }
 
-    /// What went out, by group and topic.
+    /// Forgets topics and groups that are there no more.
+    pub(crate) fn retain(&mut self, topic_is_there: impl Fn(&str) -> bool, group_is_there: impl Fn(&str) -> bool) {
+        let mut is_gone = vec![false; self.topics.len()];
+        for (number, topic) in self.topics.iter_mut().enumerate().skip(1) {
+            if topic.name.is_empty() || topic_is_there(&topic.name) {
+                continue;
+            }
+            is_gone[number] = true;
+            add(&mut self.gone[IN], topic.put.count(What::Messages).0);
+            self.topic_numbers.remove(&topic.name);
+            *topic = Topic { name: "".into(), put: Counted::new() };
+            self.free_topics.push(number as u32);
+        }
+        for topic in self.topic_of_queue.iter_mut().filter(|topic| **topic != UNKNOWN) {
+            if is_gone[*topic as usize] {
+                *topic = UNKNOWN;
+            }
+        }
+        for (number, pair) in self.pairs.iter_mut().enumerate().skip(1) {
+            // Free ones have the number of the others.
+            let is_free = !self.pair_numbers.contains_key(&(pair.group, pair.topic));
+            let is_kept = !is_gone[pair.topic as usize]
+                && (pair.group.0 == 0 || group_is_there(&self.groups[pair.group.0 as usize]));
+            if is_free || is_kept {
+                continue;
+            }
+            add(&mut self.gone[OUT], pair.got.count(What::Messages).0);
+            self.pair_numbers.remove(&(pair.group, pair.topic));
+            *pair = Pair { group: GroupSlot(0), topic: 0, got: Counted::new(), sent_back: None };
+            self.free_pairs.push(number);
+        }
+    }
+
+    /// By the clock, ms since the shard began: keeps how counters stand if it is time.
+    pub(crate) fn tick(&mut self, now_ms: i64) -> bool {
+        let due = self.sample_times.due(now_ms);
+        for at in due.into_iter().flatten() {
+            self.topics.iter_mut().for_each(|topic| topic.put.sample(at));
+            for pair in &mut self.pairs {
+                pair.got.sample(at);
+                if let Some(sent_back) = &mut pair.sent_back {
+                    sent_back.sample(at);
+                }
+            }
+            let sums = [self.sum(IN), self.sum(OUT)];
+            self.sums.iter_mut().zip(sums).for_each(|(history, sum)| history.keep(at, sum));
+        }
+        due.iter().any(Option::is_some)
+    }
+
+    fn sum(&self, direction: usize) -> Count {
+        let mut sum = self.gone[direction];
+        let counts: &mut dyn Iterator<Item = &Counted> = match direction {
+            IN => &mut self.topics.iter().map(|topic| &topic.put),
+            _ => &mut self.pairs.iter().map(|pair| &pair.got),
+        };
+        counts.for_each(|counted| add(&mut sum, counted.count(What::Messages).0));
+        sum
+    }
+
+    /// What was stored lately of all topics.
+    pub(crate) fn stored_rates(&self, span: Span, now_ms: i64) -> Rates {
+        self.sample_times.rates(span, &self.sums[IN], self.sum(IN), now_ms)
+    }
+
+    /// What went out lately to all groups.
+    pub(crate) fn pulled_rates(&self, span: Span, now_ms: i64) -> Rates {
+        self.sample_times.rates(span, &self.sums[OUT], self.sum(OUT), now_ms)
+    }
+
+    /// What was stored lately of one topic; `None`: nothing since the start.
+    pub(crate) fn topic_rates(&self, topic: &str, what: What, span: Span, now_ms: i64) -> Option<Rates> {
+        let topic = &self.topics[*self.topic_numbers.get(topic)? as usize];
+        (topic.put.times > 0).then(|| self.rates_of(&topic.put, what, span, now_ms))
+    }
+
+    /// What of one topic went lately to one group; `None`: nothing since the start.
+    pub(crate) fn group_rates(&self, topic: &str, group: &str, what: What, span: Span, now_ms: i64) -> Option<Rates> {
+        let got = &self.pair(topic, group)?.got;
+        (got.times > 0).then(|| self.rates_of(got, what, span, now_ms))
+    }
+
+    /// What of one topic one group sent back lately; `None`: nothing since the start.
+    pub(crate) fn sent_back_rates(&self, topic: &str, group: &str, span: Span, now_ms: i64) -> Option<Rates> {
+        let sent_back = self.pair(topic, group)?.sent_back.as_ref()?;
+        Some(self.rates_of(sent_back, What::Messages, span, now_ms))
+    }
+
+    fn pair(&self, topic: &str, group: &str) -> Option<&Pair> {
+        let (group, topic) = (GroupSlot(*self.group_numbers.get(group)?), *self.topic_numbers.get(topic)?);
+        self.pair_numbers.get(&(group, topic)).map(|number| &self.pairs[*number])
+    }
+
+    fn rates_of(&self, counted: &Counted, what: What, span: Span, now_ms: i64) -> Rates {
+        let (count, history) = counted.count(what);
+        self.sample_times.rates(span, history, count, now_ms)
+    }
+
+    /// What came in, by topic, as far as anything did; of more than metrics tell apart the rest together.
+    pub(crate) fn topics(&self) -> Vec<TopicVolume> {
+        let (apart, rest) = self.topics.split_at(self.topics.len().min(TOPIC_METRICS_MAX + 1));
+        let mut volumes: Vec<(&str, Volume)> = apart.iter().map(|topic| (&*topic.name, topic.put.volume)).collect();
+        rest.iter().for_each(|topic| volumes[0].1.add(topic.put.volume.messages, topic.put.volume.bytes));
+        let seen = volumes.into_iter().filter(|(_, volume)| volume.messages > 0);
+        seen.map(|(topic, volume)| TopicVolume { topic: topic.to_owned(), volume }).collect()
+    }
+
+    /// What went out, by group and topic, likewise.
     pub(crate) fn groups(&self) -> Vec<GroupVolume> {
-        let seen = self.pairs.iter().filter(|(_, _, volume)| volume.messages > 0);
-        seen.map(|(group, topic, volume)| GroupVolume {
-            group: self.groups[group.0 as usize].to_string(),
-            topic: self.topics[*topic as usize].0.to_string(),
-            volume: *volume,
+        let (apart, rest) = self.pairs.split_at(self.pairs.len().min(GROUP_METRICS_MAX + 1));
+        let mut volumes: Vec<(&Pair, Volume)> = apart.iter().map(|pair| (pair, pair.got.volume)).collect();
+        rest.iter().for_each(|pair| volumes[0].1.add(pair.got.volume.messages, pair.got.volume.bytes));
+        let seen = volumes.into_iter().filter(|(_, volume)| volume.messages > 0);
+        seen.map(|(pair, volume)| GroupVolume {
+            group: self.groups[pair.group.0 as usize].to_string(),
+            topic: self.topics[pair.topic as usize].name.to_string(),
+            volume,
         })
         .collect()
     }
 }
 
-/// The number of `name`, from 1; a new one is announced to `add`. 0 when there are `names_max` others.
-fn number_of(name: &str, numbers: &mut HashMap<Box<str>, u32>, names_max: usize, add: impl FnOnce()) -> u32 {
-    if let Some(number) = numbers.get(name) {
-        return *number;
-    }
-    if numbers.len() >= names_max {
-        return 0;
-    }
-    let number = numbers.len() as u32 + 1;
-    numbers.insert(name.into(), number);
-    add();
-    number
+const IN: usize = 0;
+const OUT: usize = 1;
+
+fn add(to: &mut Count, count: Count) {
+    to.value += count.value;
+    to.times += count.times;
 }
 
 #[cfg(test)]
@@ -220,6 +444,59 @@ mod tests {
         assert_eq!((groups[0].group.as_str(), groups[0].volume.messages), (OTHERS, 7));
         let all: u64 = groups.iter().map(|pair| pair.volume.messages).sum();
         assert_eq!(all, (TOPIC_METRICS_MAX + 7) as u64, "nothing is lost");
+    }
+
+    #[test]
+    fn what_is_deleted_is_told_no_more_and_its_place_is_free() {
+        let mut queues = ConsumeQueues::default();
+        let mut traffic = Traffic::new();
+        let (kept, gone) = (queues.find_or_add("kept", 0), queues.find_or_add("gone", 0));
+        let (a, b) = (traffic.group("a"), traffic.group("b"));
+        for (queue, topic) in [(kept, "kept"), (gone, "gone")] {
+            traffic.stored(queue, || Some(topic), 5, 50);
+            traffic.pulled(queue, || Some(topic), a, 5, 50);
+            traffic.pulled(queue, || Some(topic), b, 5, 50);
+        }
+        traffic.retain(|topic| topic == "kept", |group| group == "a");
+        assert_eq!(traffic.topics().len(), 1);
+        assert_eq!(
+            traffic.groups().iter().map(|pair| (&*pair.group, &*pair.topic)).collect::<Vec<_>>(),
+            [("a", "kept")]
+        );
+        assert!(traffic.topic_rates("gone", What::Messages, Span::Day, 1000).is_none());
+        assert!(traffic.group_rates("kept", "b", What::Messages, Span::Day, 1000).is_none());
+        assert_eq!(traffic.stored_rates(Span::Day, 1000).sum, 10, "what went in went in");
+        assert_eq!(traffic.pulled_rates(Span::Day, 1000).sum, 20);
+
+        // It comes again.
+        traffic.stored(gone, || Some("gone"), 1, 10);
+        traffic.pulled(kept, || Some("kept"), b, 2, 20);
+        assert_eq!(traffic.topic_rates("gone", What::Messages, Span::Day, 1000).unwrap().sum, 1);
+        assert_eq!(traffic.group_rates("kept", "b", What::Bytes, Span::Day, 1000).unwrap().sum, 20);
+        assert_eq!((traffic.topics.len(), traffic.pairs.len()), (3, 5), "nothing grows");
+    }
+
+    #[test]
+    fn rates_are_of_the_last_minute_hour_and_day() {
+        let mut queues = ConsumeQueues::default();
+        let mut traffic = Traffic::new();
+        let (queue, group) = (queues.find_or_add("T", 0), traffic.group("g"));
+        for second in 1..=7200 {
+            traffic.stored(queue, || Some("T"), 10, 1000);
+            traffic.pulled(queue, || Some("T"), group, 5, 500);
+            if second % 2 == 0 {
+                traffic.sent_back("T", "g");
+            }
+            traffic.tick(second * 1000);
+        }
+        let now_ms = 7_200_000;
+        let put = traffic.topic_rates("T", What::Messages, Span::Minute, now_ms).unwrap();
+        assert_eq!((put.sum, put.per_second, put.average), (600, 10.0, 10.0));
+        assert_eq!(traffic.topic_rates("T", What::Bytes, Span::Hour, now_ms).unwrap().sum, 3_600_000);
+        assert_eq!(traffic.group_rates("T", "g", What::Messages, Span::Day, now_ms).unwrap().sum, 36_000);
+        assert_eq!(traffic.sent_back_rates("T", "g", Span::Minute, now_ms).unwrap().sum, 30);
+        assert_eq!(traffic.stored_rates(Span::Minute, now_ms), put);
+        assert!(traffic.group_rates("T", "x", What::Messages, Span::Day, now_ms).is_none());
     }
 
     #[test]

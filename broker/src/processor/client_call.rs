@@ -12,6 +12,7 @@ use runtime::{ConnectionId, Peer};
 
 use super::consumer_status::AskedMember;
 use super::relay::Relayed;
+use super::reply::PushedReply;
 use crate::env::Env;
 use crate::request::{Halt, Refusal};
 use crate::shard::Shard;
@@ -22,6 +23,8 @@ pub(crate) enum Waiter {
     Relayed(Relayed),
     /// Members of a group are asked where they are.
     Member(AskedMember),
+    /// A reply was pushed to the client that waits for it.
+    Reply(PushedReply),
 }
 
 /// What came of a call.
@@ -94,6 +97,7 @@ fn go_on<E: Env>(shard: &Rc<Shard<E>>, waiter: Waiter, outcome: &Outcome<'_>) {
     match waiter {
         Waiter::Relayed(relayed) => relayed.go_on(shard, outcome),
         Waiter::Member(member) => member.go_on(shard, outcome),
+        Waiter::Reply(pushed) => pushed.go_on(shard, outcome),
     }
 }
 

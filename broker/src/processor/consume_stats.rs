@@ -8,6 +8,7 @@ use protocol::code::ResponseCode;
 
 use super::offset::store_timestamp;
 use crate::env::Env;
+use crate::metrics::{Span, What};
 use crate::queue_turns::{QUEUES_MAX, QueueTurns};
 use crate::request::{Halt, Request};
 use crate::shard::{SMALL_READ_BYTES, Shard};
@@ -40,6 +41,7 @@ pub(crate) fn of_group<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> R
     shard.spawn_read(ticket, SMALL_READ_BYTES, async move {
         let (mut stats, mut turns) = (ConsumeStats::default(), QueueTurns::default());
         for part in &parts {
+            stats.consume_tps += consume_tps(&task_shard, part);
             stats.offset_table.append(&mut offsets(&task_shard, part, &mut turns).await);
         }
         ticket.succeed_with_body(&task_shard, &stats.encode());
@@ -75,12 +77,19 @@ pub(crate) fn of_broker<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> 
                     list.total_diff += offsets.broker_offset - offsets.consumer_offset;
                     list.total_inflight_diff += offsets.pull_offset - offsets.consumer_offset;
                 }
-                of_group.push(ConsumeStats { offset_table, ..ConsumeStats::default() });
+                of_group.push(ConsumeStats { consume_tps: consume_tps(&task_shard, &part), offset_table });
             }
             list.consume_stats_list.push(BTreeMap::from([(group, of_group)]));
         }
         ticket.succeed_with_body(&task_shard, &list.encode());
     })
+}
+
+/// Messages of the topic that the group gets a second, over the last minute.
+fn consume_tps<E: Env>(shard: &Shard<E>, part: &Part) -> f64 {
+    let (traffic, now_ms) = (shard.metrics.traffic.borrow(), shard.uptime_ms());
+    let rates = traffic.group_rates(&part.topic, &part.group, What::Messages, Span::Minute, now_ms);
+    rates.map_or(0.0, |rates| rates.per_second)
 }
 
 /// Without those that an online group does not subscribe to: what it has there is left over.

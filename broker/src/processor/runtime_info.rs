@@ -37,6 +37,11 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     set("getTransferedTps", statistics.rates(now_ms, |totals| totals.transferred));
     set("msgPutTotalTodayNow", totals.put.to_string());
     set("msgGetTotalTodayNow", totals.transferred.to_string());
+    let mornings = statistics.mornings();
+    set("msgPutTotalYesterdayMorning", mornings.yesterday.put.to_string());
+    set("msgPutTotalTodayMorning", mornings.today.put.to_string());
+    set("msgGetTotalYesterdayMorning", mornings.yesterday.transferred.to_string());
+    set("msgGetTotalTodayMorning", mornings.today.transferred.to_string());
     set("putMessageTimesTotal", totals.put.to_string());
     set("putMessageSizeTotal", totals.put_bytes.to_string());
     set("putMessageAverageSize", (totals.put_bytes as f64 / totals.put.max(1) as f64).to_string());
@@ -44,6 +49,8 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let log = shard.store.log();
     set("commitLogMinOffset", log.first().to_string());
     set("commitLogMaxOffset", log.end().position.to_string());
+    let first_stored = shard.metrics.first_stored.get().filter(|(of, _)| *of == log.first());
+    set("earliestMessageTimeStamp", first_stored.map_or(0, |(_, stored_ms)| stored_ms).to_string());
     set("remainHowManyDataToFlush", format!("{} B", log.waiting_bytes()));
     for (level, _) in shard.config.topics.delay_levels.iter() {
         let next = shard.tables.borrow().schedule.next_offset(level);
@@ -76,16 +83,11 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
 }
 
 const ZERO_KEYS: &[&str] = &[
-    "msgPutTotalYesterdayMorning",
-    "msgPutTotalTodayMorning",
-    "msgGetTotalYesterdayMorning",
-    "msgGetTotalTodayMorning",
     "putMessageEntireTimeMax",
     "getMessageEntireTimeMax",
     "dispatchMaxBuffer",
     "dispatchBehindBytes",
     "pageCacheLockTimeMills",
-    "earliestMessageTimeStamp",
     "startAcceptSendRequestTimeStamp",
     "timerReadBehind",
     "timerOffsetBehind",

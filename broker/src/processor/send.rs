@@ -222,7 +222,7 @@ pub(crate) fn too_many_halves() -> Refusal {
     Refusal::new(ResponseCode::SYSTEM_BUSY, remark)
 }
 
-fn check_disk<E: Env>(shard: &Shard<E>) -> Result<(), Halt> {
+pub(super) fn check_disk<E: Env>(shard: &Shard<E>) -> Result<(), Halt> {
     if !shard.disk_is_full.get() {
         return Ok(());
     }
@@ -231,7 +231,7 @@ fn check_disk<E: Env>(shard: &Shard<E>) -> Result<(), Halt> {
     Err(Halt::refuse(ResponseCode::SERVICE_NOT_AVAILABLE, remark))
 }
 
-fn check_body<E: Env>(shard: &Shard<E>, send: &SendRequest<'_>, bytes: usize) -> Result<(), Halt> {
+pub(super) fn check_body<E: Env>(shard: &Shard<E>, send: &SendRequest<'_>, bytes: usize) -> Result<(), Halt> {
     let bytes_max = shard.config.sends.body_bytes_max as usize;
     if bytes == 0 {
         return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, "the message body is empty"));
@@ -249,7 +249,11 @@ fn check_body<E: Env>(shard: &Shard<E>, send: &SendRequest<'_>, bytes: usize) ->
 }
 
 /// Checks topic and queue of a send, making the topic if that is how it should come to be.
-fn queue_of<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendRequest<'_>) -> Result<i32, Halt> {
+pub(super) fn queue_of<E: Env>(
+    shard: &Rc<Shard<E>>,
+    request: &Request<'_>,
+    send: &SendRequest<'_>,
+) -> Result<i32, Halt> {
     let refuse = |error: &TopicError| Halt::refuse(error.response_code(), error.to_string());
     let queue_in = |config: &TopicConfig| {
         let random = if send.queue_id < 0 { shard.env.random_below(u32::MAX) } else { 0 };

@@ -104,6 +104,7 @@ async fn store_copy<E: Env>(shard: &Rc<Shard<E>>, send_back: &SendBack) -> Resul
         ..record.to_fields()
     };
     append_patiently(shard, fields, tags_code, &[]).await.map_err(|error| refusal_of(error.into()))?;
+    shard.metrics.traffic.borrow_mut().sent_back(record.topic, &send_back.group);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use protocol::record::decode_record;
 
 use crate::attribute_changes::AttributeChanges;
 use crate::env::Env;
+use crate::metrics::{Span, What};
 use crate::request::{Halt, Request};
 use crate::shard::{SMALL_READ_BYTES, Shard};
 use crate::topic_table::TopicError;
@@ -127,6 +128,9 @@ pub(crate) fn stats<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Resu
             let queue = MessageQueue::new(topic.as_str(), task_shard.identity.broker_name.as_str(), queue_id);
             table.offset_table.insert(queue, offsets);
         }
+        let now_ms = task_shard.uptime_ms();
+        let rates = task_shard.metrics.traffic.borrow().topic_rates(&topic, What::Messages, Span::Minute, now_ms);
+        table.topic_put_tps = rates.map_or(0.0, |rates| rates.per_second);
         ticket.succeed_with_body(&task_shard, &table.encode());
     })
 }

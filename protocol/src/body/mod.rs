@@ -25,6 +25,7 @@ macro_rules! json_body {
     };
 }
 
+pub mod broker_stats;
 pub mod cluster_info;
 pub mod connection;
 pub mod consume_stats;
@@ -54,6 +55,7 @@ pub mod topic_config;
 pub mod topic_list;
 pub mod topic_stats;
 
+pub use broker_stats::{BrokerStatsData, BrokerStatsItem};
 pub use cluster_info::ClusterInfo;
 pub use connection::{Connection, ConsumerConnection, ProducerConnection};
 pub use consume_stats::{ConsumeOffsets, ConsumeStats, ConsumeStatsList};

@@ -89,6 +89,8 @@ pub struct CommitLog<D: Disk> {
     stable: Cell<u64>,
     /// Of a replicated log: up to where a majority has it.
     committed: Cell<u64>,
+    /// The lowest position that it was cut at since somebody asked.
+    cut: Cell<Option<u64>>,
     turns: Turns,
     failure: RefCell<Option<String>>,
     /// Where the zeros end that are written ahead into a segment that was made at start; `None`: no such segment.
@@ -250,6 +252,11 @@ impl<D: Disk> CommitLog<D> {
     /// First physical offset that is still there.
     pub fn first(&self) -> u64 {
         self.segments.first()
+    }
+
+    /// The lowest position behind which something was taken back, or put in the place of what was there, since the last call.
+    pub fn take_cut(&self) -> Option<u64> {
+        self.cut.take()
     }
 
     /// Why the log takes no more writes, once it does not.

@@ -136,6 +136,7 @@ impl<D: Disk> CommitLog<D> {
             written: Cell::new(scan.at.position),
             stable: Cell::new(stable.min(scan.at.position)),
             committed: Cell::new(from.start.position),
+            cut: Cell::default(),
             turns: Turns::default(),
             failure: RefCell::new(None),
             prewritten: Cell::new(is_last_new.then_some(scan.at.position)),

@@ -123,6 +123,7 @@ impl<D: Disk> CommitLog<D> {
         let mut tail = self.tail.borrow_mut();
         tail.go_back(at, self.segments.end_of(at.position), carry);
         self.written.set(at.position);
+        self.cut.set(Some(self.cut.get().map_or(at.position, |cut| cut.min(at.position))));
         self.stable.set(self.stable.get().min(at.position));
         // Of a replicated log it lies below anyway; in another it means nothing.
         self.committed.set(self.committed.get().min(at.position));
@@ -222,6 +223,7 @@ impl<D: Disk> CommitLog<D> {
                 self.stable.set(stable.get());
                 self.committed.set(committed.get());
                 self.prewritten.set(prewritten.get());
+                self.cut.set(Some(0));
             }
             Err(error) => {
                 self.segments.release();

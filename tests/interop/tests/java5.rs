@@ -26,4 +26,6 @@ interop::java_scenarios! { JavaClient::V5;
     offsets_by_end_and_by_time_are_exact => "offsets";
     a_message_is_found_by_its_offset_id => "view-by-id";
     delay_levels_are_kept => "delayed";
+    requests_get_their_replies_and_replies_are_stored => "request-reply";
+    messages_are_found_by_key_and_unique_key => "query-by-key";
 }

@@ -4,9 +4,12 @@
 mod cleaning;
 mod lists;
 mod positions;
+mod queries;
 mod refusals;
 mod relays;
+mod replies;
 mod resets;
 mod settings;
 mod stand;
+mod statistics;
 mod tools;

@@ -98,8 +98,11 @@ impl Attended {
             &["queryCq", "-t", TOPIC, "-q", "0", "-i", "1", "-c", "2", "-b", address, "-g", GROUP],
             &["statsAll", "-t", TOPIC],
             &["brokerConsumeStats", "-b", address],
+            &["clusterList", "-m"],
+            &["brokerStatus", "-b", address],
         ]);
-        let [progress, all, status, running, producers, units, stats, consume_stats] = &printed[..] else {
+        let [progress, all, status, running, producers, units, stats, consume_stats, today, runtime] = &printed[..]
+        else {
             panic!("{printed:?}")
         };
         let rows_of_topic = |printed: &Printed| -> Vec<Vec<String>> {
@@ -122,7 +125,21 @@ impl Attended {
         assert!(producers.out.contains(&format!("producer group ({GROUP}-producer)")), "{client:?} {producers:?}");
         assert!(units.out.contains("max: 5, min: 0") && units.out.contains("tagsCode=0"), "{units:?}");
         assert_eq!(units.out.matches("physicSize=221").count(), 2, "{units:?}");
-        assert!(rows_of_topic(stats).iter().any(|row| row[1..3] == [GROUP, "0"]), "{stats:?}");
+        let of_group = rows_of_topic(stats).into_iter().find(|row| row[1..3] == [GROUP, "0"]);
+        let of_group = of_group.unwrap_or_else(|| panic!("{stats:?}"));
+        // What came in and went out in the last 24 hours, behind the rates.
+        assert_eq!(of_group[5..7], ["10", "10"], "{stats:?}");
+        let in_and_out: Vec<f64> = of_group[3..5].iter().map(|rate| rate.parse().expect("a rate")).collect();
+        assert!(in_and_out.iter().all(|rate| (0.0..10.0).contains(rate)), "{stats:?}");
+        let row = today.rows().into_iter().find(|row| row[1] == "turbopump").unwrap_or_else(|| panic!("{today:?}"));
+        // Yesterday's and today's messages, in and out.
+        assert_eq!(row[2..4], ["0", "0"], "it began today: {today:?}");
+        assert!(row[4..6].iter().all(|total| total.parse::<u64>().expect("a number") >= 10), "{today:?}");
+        for key in
+            ["putTps", "getTotalTps", "msgPutTotalTodayNow", "msgGetTotalYesterdayMorning", "earliestMessageTimeStamp"]
+        {
+            assert!(runtime.out.lines().any(|line| line.trim_start().starts_with(key)), "{key}: {runtime:?}");
+        }
         let mut queues = rows_of_topic(consume_stats);
         queues.retain(|row| row[1] == GROUP);
         assert_eq!(queues.len(), 2, "{consume_stats:?}");

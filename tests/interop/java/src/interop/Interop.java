@@ -15,8 +15,10 @@ import interop.scenario.PullConsumer;
 import interop.scenario.PushConcurrent;
 import interop.scenario.PushOrderly;
 import interop.scenario.ReadAll;
+import interop.scenario.QueryByKey;
 import interop.scenario.Rebalance;
 import interop.scenario.RebalanceLive;
+import interop.scenario.RequestReply;
 import interop.scenario.Resume;
 import interop.scenario.Retry;
 import interop.scenario.SendAsync;
@@ -28,6 +30,7 @@ import interop.scenario.SendSelector;
 import interop.scenario.SendSync;
 import interop.scenario.SqlFilter;
 import interop.scenario.Tags;
+import interop.scenario.Traced;
 import interop.scenario.Transactions;
 import interop.scenario.ViewById;
 import java.util.Map;
@@ -66,6 +69,9 @@ public final class Interop {
         Map.entry("delayed", Delayed::run),
         Map.entry("transactions", Transactions::run),
         Map.entry("transactions-given-up", GivenUp::run),
+        Map.entry("request-reply", RequestReply::run),
+        Map.entry("traced", Traced::run),
+        Map.entry("query-by-key", QueryByKey::run),
         Map.entry("attended", Attended::run),
         Map.entry("crash-producer", CrashProducer::run),
         Map.entry("crash-consumer", CrashConsumer::run),

@@ -93,6 +93,22 @@ public final class Run implements AutoCloseable {
         return consumer;
     }
 
+    /** Started, and traces what it sends. */
+    public DefaultMQProducer tracedProducer() throws Exception {
+        DefaultMQProducer traced = configured(new DefaultMQProducer(group + "-traced", true, null));
+        traced.start();
+        shutdowns.push(traced::shutdown);
+        return traced;
+    }
+
+    /** As {@link #pushConsumer}, and traces what it consumes. */
+    public DefaultMQPushConsumer tracedConsumer(String consumerGroup) {
+        DefaultMQPushConsumer consumer = configured(new DefaultMQPushConsumer(consumerGroup, true, null));
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        shutdowns.push(consumer::shutdown);
+        return consumer;
+    }
+
     public DefaultMQPullConsumer pullConsumer(String consumerGroup) {
         DefaultMQPullConsumer consumer = configured(new DefaultMQPullConsumer(consumerGroup));
         shutdowns.push(consumer::shutdown);
