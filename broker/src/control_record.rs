@@ -142,6 +142,39 @@ pub struct TransactionsChecked {
     pub halves: Vec<(u64, u32)>,
 }
 
+/// A timer message or a recall of one was stored in the timer topic.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct TimerStored {
+    /// Where it goes when due; `None` for a recall.
+    pub topic: Option<String>,
+    /// Of its record.
+    pub bytes: u32,
+    /// ms since 1970.
+    pub at_ms: i64,
+}
+
+/// A timer is done, and all before it in the order of keys: see [`storage::timer_index::TimerKey`].
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct TimerDone {
+    /// When it was due, ms since 1970.
+    pub due_ms: i64,
+    /// Its place among those.
+    pub order: u64,
+    /// Where it went; `None` for a recall, and where that cannot be told.
+    pub topic: Option<String>,
+    /// Of its record.
+    pub bytes: u32,
+    /// ms since 1970.
+    pub at_ms: i64,
+}
+
+/// Pending timers of the timer topic below a queue offset were stored again behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct TimersRolled {
+    /// The first that is not.
+    pub queue_offset: u64,
+}
+
 /// One change. Replaying all of them in order rebuilds the tables; see [`crate::control_tables::ControlTables`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlRecord {
@@ -171,6 +204,12 @@ pub enum ControlRecord {
     TransactionEnded(TransactionEnded),
     /// Producers were asked how transactions end.
     TransactionsChecked(TransactionsChecked),
+    /// A timer was stored.
+    TimerStored(TimerStored),
+    /// A timer is done.
+    TimerDone(TimerDone),
+    /// Timers were stored again.
+    TimersRolled(TimersRolled),
 }
 
 impl ControlRecord {
@@ -190,6 +229,9 @@ impl ControlRecord {
             Self::ScheduleProgressed(payload) => encode_payload(11, payload, out),
             Self::TransactionEnded(payload) => encode_payload(20, payload, out),
             Self::TransactionsChecked(payload) => encode_payload(21, payload, out),
+            Self::TimerStored(payload) => encode_payload(22, payload, out),
+            Self::TimerDone(payload) => encode_payload(23, payload, out),
+            Self::TimersRolled(payload) => encode_payload(24, payload, out),
         }
     }
 
@@ -217,6 +259,9 @@ impl ControlRecord {
             11 => Self::ScheduleProgressed(decode_payload(kind, payload)?),
             20 => Self::TransactionEnded(decode_payload(kind, payload)?),
             21 => Self::TransactionsChecked(decode_payload(kind, payload)?),
+            22 => Self::TimerStored(decode_payload(kind, payload)?),
+            23 => Self::TimerDone(decode_payload(kind, payload)?),
+            24 => Self::TimersRolled(decode_payload(kind, payload)?),
             _ => return Err(ControlRecordError::UnknownKind { kind }),
         };
         Ok(record)

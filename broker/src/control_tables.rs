@@ -4,6 +4,7 @@ use crate::consumer_offsets::{ConsumerOffsets, ConsumerOffsetsSnapshot};
 use crate::control_record::ControlRecord;
 use crate::schedule_progress::ScheduleProgress;
 use crate::subscription_group_table::{GroupOptions, GroupTableSnapshot, SubscriptionGroupTable};
+use crate::timers::{TimerTable, TimerTableSnapshot};
 use crate::topic_table::{TopicOptions, TopicTable, TopicTableSnapshot};
 use crate::transactions::{HalfMessages, StoredHalf};
 
@@ -21,6 +22,9 @@ pub struct ControlTables {
     pub schedule: ScheduleProgress,
     /// Half messages without an end. Its changes are appended by whoever makes them, with what they belong to.
     pub half_messages: HalfMessages,
+    /// What was delivered of the timers, and how many wait. Its records go into the log with the messages that they are
+    /// about, not by [`ControlTables::take_records`].
+    pub timers: TimerTable,
 }
 
 /// All tables at one moment.
@@ -36,6 +40,8 @@ pub struct ControlTablesSnapshot {
     pub schedule: Vec<(i32, i64)>,
     /// Half messages without an end, ascending by queue offset.
     pub half_messages: Vec<StoredHalf>,
+    /// Timers.
+    pub timers: TimerTableSnapshot,
 }
 
 impl ControlTables {
@@ -47,6 +53,7 @@ impl ControlTables {
             offsets: ConsumerOffsets::new(),
             schedule: ScheduleProgress::new(),
             half_messages: HalfMessages::new(),
+            timers: TimerTable::default(),
         }
     }
 
@@ -58,6 +65,7 @@ impl ControlTables {
             offsets: ConsumerOffsets::restore(&snapshot.offsets),
             schedule: ScheduleProgress::restore(&snapshot.schedule),
             half_messages: HalfMessages::restore(&snapshot.half_messages),
+            timers: TimerTable::restore(&snapshot.timers),
         }
     }
 
@@ -70,6 +78,7 @@ impl ControlTables {
             offsets: self.offsets.snapshot(),
             schedule: self.schedule.snapshot(),
             half_messages: self.half_messages.snapshot(),
+            timers: self.timers.snapshot(),
         }
     }
 
@@ -104,6 +113,9 @@ impl ControlTables {
             ControlRecord::ScheduleProgressed(progressed) => self.schedule.apply(*progressed),
             ControlRecord::TransactionEnded(ended) => self.half_messages.apply_ended(*ended),
             ControlRecord::TransactionsChecked(checked) => self.half_messages.apply_checked(checked),
+            ControlRecord::TimerStored(stored) => self.timers.apply_stored(stored),
+            ControlRecord::TimerDone(done) => self.timers.apply_done(done),
+            ControlRecord::TimersRolled(rolled) => self.timers.apply_rolled(*rolled),
         }
     }
 }

@@ -3,7 +3,9 @@
 //! The copy and the progress of its delay level are one log entry, so a crash neither loses a message nor delivers it
 //! twice.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use protocol::record::{RecordFields, decode_record};
 use protocol::topic_name::SCHEDULE_TOPIC;
@@ -27,57 +29,96 @@ enum DeliveryError {
 
 /// Messages of one level delivered before the other levels get their turn.
 const TURN_MESSAGES_MAX: u64 = 512;
+/// The clock is looked at this often, should it be set, and queues for messages that came since: no level waits a shorter time
+/// than a second.
+const TICK_MS: i64 = 250;
+/// A log that is full is asked again after this.
+const FULL_LOG_MS: i64 = 5;
+/// What failed is tried again after this, so that a failure that stays does not fill the log.
+const RETRY_MS: i64 = 10_000;
 
-/// Delivers what is due on all levels. False: a level is stuck, for a reason that was logged.
-pub(crate) async fn deliver_due<E: Env>(shard: &Rc<Shard<E>>) -> bool {
-    let mut all = true;
-    for (level, _) in shard.config.topics.delay_levels.iter() {
-        if let Err(error) = deliver_level(shard, level).await {
-            let shard = &shard.identity.broker_name;
-            tracing::error!(%error, level, shard, "delayed messages wait: the next one cannot be delivered");
-            all = false;
-        }
+/// Delivers delayed messages as long as the shard runs.
+pub(crate) async fn run<E: Env>(shard: Rc<Shard<E>>) {
+    // When levels that are stuck are tried again.
+    let mut stuck_until_ms = BTreeMap::new();
+    loop {
+        let now_ms = shard.env.now_ms();
+        let next_ms = if shard.may_change() { deliver_due(&shard, &mut stuck_until_ms).await } else { i64::MAX };
+        let wait_ms = next_ms.min(now_ms + TICK_MS).saturating_sub(shard.env.now_ms());
+        // Where many are due at once, others get their turn too.
+        shard.env.sleep(Duration::from_millis(wait_ms.max(1) as u64)).await;
     }
-    all
 }
 
-async fn deliver_level<E: Env>(shard: &Rc<Shard<E>>, level: i32) -> Result<(), DeliveryError> {
+/// Delivers what is due on all levels, and tells when there is more, ms since 1970.
+async fn deliver_due<E: Env>(shard: &Rc<Shard<E>>, stuck_until_ms: &mut BTreeMap<i32, i64>) -> i64 {
+    let mut next_ms = i64::MAX;
+    for (level, _) in shard.config.topics.delay_levels.iter() {
+        if stuck_until_ms.get(&level).is_some_and(|until_ms| *until_ms > shard.env.now_ms()) {
+            continue;
+        }
+        stuck_until_ms.remove(&level);
+        match deliver_level(shard, level).await {
+            Ok(level_ms) => next_ms = next_ms.min(level_ms),
+            Err(error) => {
+                stuck_until_ms.insert(level, shard.env.now_ms() + RETRY_MS);
+                let shard = &shard.identity.broker_name;
+                tracing::error!(%error, level, shard, "delayed messages wait: the next one cannot be delivered");
+            }
+        }
+    }
+    next_ms
+}
+
+/// What there is to do on a level after a look at its next message.
+enum Next {
+    Delivered,
+    /// ms since 1970.
+    At(i64),
+}
+
+async fn deliver_level<E: Env>(shard: &Rc<Shard<E>>, level: i32) -> Result<i64, DeliveryError> {
     let queue = shard.store.queues().borrow().find(SCHEDULE_TOPIC, queue_id_of_level(level) as u32);
-    let Some(queue) = queue else { return Ok(()) };
+    let Some(queue) = queue else { return Ok(i64::MAX) };
     let mut delivered = 0;
-    loop {
+    let next_ms = loop {
         let (first, end) = {
             let queues = shard.store.queues().borrow();
             queues.get(queue).map_or((0, 0), |queue| (queue.first(), queue.readable()))
         };
         let next = (shard.tables.borrow().schedule.next_offset(level) as u64).max(first);
-        if next >= end || delivered == TURN_MESSAGES_MAX || !deliver_next(shard, level, queue, next).await? {
-            break;
+        if next >= end {
+            break i64::MAX;
         }
-        delivered += 1;
-    }
+        if delivered == TURN_MESSAGES_MAX {
+            break 0;
+        }
+        match deliver_next(shard, level, queue, next).await? {
+            Next::Delivered => delivered += 1,
+            Next::At(at_ms) => break at_ms,
+        }
+    };
     if delivered > 0 {
         shard.sweep_end();
     }
-    Ok(())
+    Ok(next_ms)
 }
 
-/// False: it is not due yet, or the log takes nothing now.
 async fn deliver_next<E: Env>(
     shard: &Rc<Shard<E>>,
     level: i32,
     queue: QueueIndex,
     at: u64,
-) -> Result<bool, DeliveryError> {
+) -> Result<Next, DeliveryError> {
     let unit = shard.store.read_unit(queue, at).await?;
     let now_ms = shard.env.now_ms();
     if unit.tags_code > now_ms {
-        return Ok(false);
+        return Ok(Next::At(unit.tags_code));
     }
     let read = shard.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await;
     if !shard.may_change() {
         // It lost its lead while it read.
-        return Ok(false);
+        return Ok(Next::At(i64::MAX));
     }
     let bytes = match read {
         Err(error @ StorageError::DamagedRecord { .. }) => Err(error.to_string()),
@@ -103,11 +144,11 @@ async fn deliver_next<E: Env>(
     };
     match is_stored {
         Ok(()) => {}
-        Err(AppendError::Backlog { .. } | AppendError::SegmentPending) => return Ok(false),
+        Err(AppendError::Backlog { .. } | AppendError::SegmentPending) => return Ok(Next::At(now_ms + FULL_LOG_MS)),
         Err(error) => return Err(DeliveryError::Append(error)),
     }
     shard.tables.borrow_mut().schedule.apply(progressed);
-    Ok(true)
+    Ok(Next::Delivered)
 }
 
 fn target<'a, E: Env>(shard: &Shard<E>, bytes: &'a [u8]) -> Result<(RecordFields<'a>, i64), String> {

@@ -52,5 +52,6 @@ mod statistics;
 mod stored_tags;
 pub mod subscription_filter;
 pub mod subscription_group_table;
+pub mod timers;
 pub mod topic_table;
 pub mod transactions;

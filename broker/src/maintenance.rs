@@ -1,4 +1,4 @@
-//! What a shard does by the clock: held pulls whose time is up, delayed messages, offsets, syncs, checkpoints, old
+//! What a shard does by the clock: held pulls whose time is up, offsets, syncs, checkpoints, old
 //! segments.
 
 use std::rc::Rc;
@@ -10,9 +10,10 @@ use crate::key_indexing;
 use crate::metrics::first_stored;
 use crate::processor::{client_call, heartbeat, pull};
 use crate::shard::Shard;
+use crate::timers;
 use crate::transactions::check_back;
 
-/// How often the clock is looked at: bounds how late a held pull or a delayed message is.
+/// How often the clock is looked at: bounds how late a held pull is.
 const TICK: Duration = Duration::from_millis(100);
 /// The same while no client is connected, who could see the difference.
 const IDLE_TICK: Duration = Duration::from_millis(250);
@@ -60,9 +61,11 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
     let now = shard.env.instant();
     let mut offsets = Period::new(shard.config.consumers.offset_flush_interval, now);
     let mut clients = Period::new(CLIENTS, now);
-    let mut delivery_from = now;
     let mut checked_at = now;
     let mut woken = Vec::new();
+    // By the clock too, but to the millisecond.
+    shard.env.spawn(delivery::run(shard.clone()));
+    shard.env.spawn(timers::run(shard.clone()));
     loop {
         let tick = if shard.metrics.connections.get() == 0 { IDLE_TICK } else { TICK };
         shard.env.sleep(tick).await;
@@ -74,9 +77,6 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
         woken.drain(..).for_each(|job| pull::run_again(&shard, job));
         client_call::expire(&shard);
-        if now >= delivery_from && shard.may_change() && !delivery::deliver_due(&shard).await {
-            delivery_from = now + RETRY;
-        }
         // By the present setting: it may change while the shard runs.
         if now.saturating_duration_since(checked_at) >= shard.config.transactions.check_interval {
             checked_at = now;

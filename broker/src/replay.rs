@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::record::RecordView;
-use protocol::topic_name::SCHEDULE_TOPIC;
+use protocol::topic_name::{SCHEDULE_TOPIC, TIMER_TOPIC};
 use storage::consume_queue::ConsumeQueues;
 use storage::store::{OpenProgress, Replay};
 
@@ -15,6 +15,7 @@ use crate::metrics::RecoveryProgress;
 use crate::send_properties::SendProperties;
 use crate::stored_tags;
 use crate::subscription_group_table::GroupOptions;
+use crate::timers::timer_properties;
 use crate::topic_table::TopicOptions;
 
 /// Rebuilds a shard's tables from checkpoint and control records.
@@ -108,6 +109,9 @@ impl Replay for TableReplay {
 
 /// What a message's unit holds as tags code.
 pub(crate) fn tags_code(record: &RecordView<'_>, delay_levels: &DelayLevels) -> i64 {
+    if record.topic == TIMER_TOPIC {
+        return timer_properties::unit_code(record.properties);
+    }
     if let Some(code) = stored_tags::of_undelayed(record.properties) {
         return code;
     }

@@ -37,6 +37,14 @@ impl<E: Env> Shard<E> {
         give_up_below(self, position).await;
         let mut removed = 0;
         let result = loop {
+            let second = self.store.log().segments().get(1).map(|(second, _)| *second);
+            if let Some(second) = second.filter(|second| *second <= position) {
+                match self.is_free_of_timers_below(second).await {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(removed),
+                    Err(error) => break Err(error),
+                }
+            }
             match self.store.remove_oldest_segment_below(position).await {
                 Ok(true) => removed += 1,
                 Ok(false) => break Ok(removed),
@@ -68,6 +76,15 @@ async fn remove_segments<E: Env>(shard: &Rc<Shard<E>>, is_asked: bool) {
         let segments = shard.store.log().segments();
         let [(oldest, bytes), (second, _), ..] = segments[..] else { return };
         let Some(reason) = why_remove(shard, second, is_asked).await else { return };
+        match shard.is_free_of_timers_below(second).await {
+            Ok(true) => {}
+            // They are stored again first.
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!(%error, segment = oldest, "which timers wait in a log segment cannot be told; it stays");
+                return;
+            }
+        }
         give_up_below(shard, oldest + bytes).await;
         match shard.store.remove_oldest_segment_below(oldest + bytes).await {
             Ok(true) => {

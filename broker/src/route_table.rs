@@ -8,8 +8,8 @@ use crate::env::Env;
 use crate::processor::{
     broker_stats, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
     consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset,
-    offset_reset, pull, query_message, queue_units, relay, reply, resume_check, runtime_info, send, send_back,
-    topic_admin, view,
+    offset_reset, pull, query_message, queue_units, recall, relay, reply, resume_check, runtime_info, send, send_back,
+    timer_tables, topic_admin, view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
@@ -78,6 +78,8 @@ impl<E: Env> Routes<E> {
         any(RequestCode::GET_ALL_CONSUMER_OFFSET, group_lookup::consumer_offsets),
         any(RequestCode::GET_ALL_DELAY_OFFSET, group_lookup::delay_offsets),
         any(RequestCode::CHECK_CLIENT_CONFIG, heartbeat::check_client_config),
+        any(RequestCode::GET_TIMER_CHECK_POINT, timer_tables::check_point),
+        any(RequestCode::GET_TIMER_METRICS, timer_tables::metrics),
         leader(RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, group_admin::update),
         any(RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG, group_admin::get_all),
         any(RequestCode::GET_TOPIC_STATS_INFO, topic_admin::stats),
@@ -113,6 +115,7 @@ impl<E: Env> Routes<E> {
         any(RequestCode::GET_TOPIC_CONFIG, topic_admin::get),
         any(RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG, group_admin::get),
         any(RequestCode::LITE_PULL_MESSAGE, pull::run),
+        leader(RequestCode::RECALL_MESSAGE, recall::run),
         always(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
         any(RequestCode::GET_MASTER_SLAVE_STATE, master_slave::state),
         any(RequestCode::PROMOTE_SLAVE, master_slave::promote),

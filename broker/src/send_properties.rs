@@ -258,6 +258,11 @@ pub fn make_delayed(
     SendProperties::scan(out, start)
 }
 
+/// Takes `REAL_TOPIC` and `REAL_QID` out: only the broker says where a message goes.
+pub(crate) fn remove_real_target(out: &mut Vec<u8>) {
+    remove_pairs(out, 0, is_real_target);
+}
+
 /// Turns stored properties at `start..` of `out` into those of a retry that its sender gave up, and which goes to
 /// the dead letters instead: `DELAY` is -1.
 ///

@@ -50,6 +50,7 @@ use crate::route_table;
 use crate::send_properties::BrokerProperties;
 use crate::shard_message::ShardMessage;
 use crate::statistics::Statistics;
+use crate::timers::TimerSignals;
 use crate::transactions::check_back::CheckBack;
 
 /// What a handler that changes tables may add to the log at most; asked for before it changes anything.
@@ -113,6 +114,7 @@ pub struct Shard<E: Env> {
     pub(crate) installing: Installing<E::Disk>,
     /// Its part as a master or slave; never set in another mode.
     pub(crate) master_slave: OnceCell<MasterSlave>,
+    pub(crate) timers: TimerSignals,
 }
 
 /// Buffers that requests use one after the other.
@@ -193,6 +195,7 @@ impl<E: Env> Shard<E> {
             started,
             installing: Installing::default(),
             master_slave: OnceCell::new(),
+            timers: TimerSignals::default(),
         }
     }
 

@@ -15,6 +15,7 @@ pub mod language;
 pub mod message_id;
 pub mod properties;
 pub mod properties_text;
+pub mod recall_handle;
 pub mod record;
 pub mod send;
 pub mod sys_flag;

@@ -130,6 +130,7 @@ pub struct ConsumeQueues {
     by_topic: HashMap<Rc<str>, BTreeMap<u32, QueueIndex>>,
     windows: VecDeque<Window>,
     removed_folders: Vec<String>,
+    times_gone_back: u64,
 }
 
 /// Units of one queue that a checkpoint writes out.
@@ -215,9 +216,21 @@ impl ConsumeQueues {
         }
         self.windows.clear();
         self.removed_folders.clear();
+        self.times_gone_back += 1;
         for queue in checkpoint {
             self.restore(&queue.topic, queue.queue_id, queue.first, queue.end);
         }
+    }
+
+    /// Changes when [`Self::go_back`] is called and when that is over: what somebody made of units before may be of messages
+    /// that are gone.
+    pub fn times_gone_back(&self) -> u64 {
+        self.times_gone_back
+    }
+
+    /// What came behind the checkpoint is here again, as far as it counts.
+    pub fn end_going_back(&mut self) {
+        self.times_gone_back += 1;
     }
 
     /// A queue as a checkpoint has it.

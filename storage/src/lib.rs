@@ -12,5 +12,6 @@ pub mod installation;
 pub mod key_index;
 pub mod ring;
 pub mod store;
+pub mod timer_index;
 
 pub use error::{AdoptError, AppendError, DamageReason, StorageError};

@@ -351,7 +351,9 @@ impl<D: Disk> MessageStore<D> {
             replay.restore(&checkpoint.state).map_err(malformed)?;
         }
         let visit = |header: &EntryHeader, payload: &[u8]| self.apply(header, payload, replay, |_, _| ());
-        self.log.read_entries(checkpoint.position, to, visit).await
+        self.log.read_entries(checkpoint.position, to, visit).await?;
+        self.queues.borrow_mut().end_going_back();
+        Ok(())
     }
 
     /// Puts the store that a finished [`Installation`](installation::Installation) has made in this one's place, while nobody
@@ -393,7 +395,9 @@ impl<D: Disk> MessageStore<D> {
         self.unconfirmed.borrow_mut().clear();
         self.queues.borrow_mut().go_back(&[]);
         let visit = |header: &EntryHeader, payload: &[u8]| self.apply(header, payload, replay, |_, _| ());
-        self.log.read_entries(0, to, visit).await
+        self.log.read_entries(0, to, visit).await?;
+        self.queues.borrow_mut().end_going_back();
+        Ok(())
     }
 
     /// Removes all checkpoints: they speak of more than the log is going to hold.

@@ -25,6 +25,7 @@ pub mod sources;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod timers;
 pub mod topics;
 pub mod transactions;
 pub mod update;
@@ -50,6 +51,7 @@ pub use self::sends::Sends;
 pub use self::shard_layout::{ShardIdentity, ShardLayout};
 pub use self::sources::{Mode, Sources};
 pub use self::store::{FlushDiskType, Store};
+pub use self::timers::Timers;
 pub use self::topics::Topics;
 pub use self::transactions::Transactions;
 pub use self::update::ConfigUpdate;
@@ -70,6 +72,8 @@ pub struct BrokerConfig {
     pub store: Store,
     /// Topics and groups that come to be by themselves.
     pub topics: Topics,
+    /// Timer messages.
+    pub timers: Timers,
     /// Limits of sends.
     pub sends: Sends,
     /// Transactional messages.
@@ -116,6 +120,7 @@ impl BrokerConfig {
             shards: ShardLayout::from_values(&values, &machine, &mut errors),
             store: Store::from_values(&values, &mut errors),
             topics: Topics::from_values(&values),
+            timers: Timers::from_values(&values),
             sends: Sends::from_values(&values),
             transactions: Transactions::from_values(&values),
             pulls: Pulls::from_values(&values),

@@ -109,9 +109,14 @@ const REPLICATION: &str = "controllers, and slaves that act as masters, are not 
 const OWN_COPYING: &str = "a slave asks for pieces of the log at its own pace, and its master answers at once";
 const SLOW_CONSUMERS: &str = "refusing consumers by how they read is not there yet";
 const TIERED_STORE: &str = "tiered storage is not there yet";
-const TIMERS: &str = "timer messages are not there yet; the delay levels work";
+const TIMERS: &str =
+    "timers are due to the millisecond, in an index made from the log; there is no wheel of slots and no log of timers";
+const TIMER_SWITCHES: &str = "stopping and checking the timers by a setting is not there yet";
 const TLS: &str = "TLS is not there yet";
 const TRANSACTION_METRICS: &str = "half messages are not counted by topic yet";
+
+/// Ten years: no due time overflows.
+const TIMER_DELAY_SEC_MAX: i64 = 10 * 365 * 24 * 3_600;
 
 const BOOL: Kind = Kind::Bool;
 const INT: Kind = Kind::Int { min: i64::MIN, max: i64::MAX };
@@ -172,7 +177,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("adminBrokerThreadPoolNums", INT, "1", ONE_THREAD),
     no_meaning("adminBrokerThreadPoolQueueCapacity", INT, "10000", NO_POOL_QUEUE),
     refused("allAckInSyncStateSet", BOOL, "false", REPLICATION).important(),
-    not_yet("allowRecallWhenBrokerNotWriteable", BOOL, "false", TIMERS),
+    not_yet("allowRecallWhenBrokerNotWriteable", BOOL, "false", TIMER_SWITCHES),
     not_yet("appendAckAsync", BOOL, "false", POP),
     not_yet("appendCkAsync", BOOL, "false", POP),
     not_yet("asyncLearner", BOOL, "false", REPLICATION),
@@ -421,7 +426,7 @@ pub static PROPERTIES: &[Property] = &[
     works("mappedFileSizeCommitLog", Kind::SegmentBytes, fixed("1073741824")),
     no_meaning("mappedFileSizeConsumeQueue", INT, "6000000", DERIVED_QUEUES),
     no_meaning("mappedFileSizeConsumeQueueExt", INT, "50331648", DERIVED_QUEUES),
-    not_yet("mappedFileSizeTimerLog", INT, "104857600", TIMERS),
+    no_meaning("mappedFileSizeTimerLog", INT, "104857600", TIMERS),
     no_meaning("mappedFileSwapEnable", BOOL, "true", NO_PAGE_CACHE),
     no_meaning("mapperFileSizeBatchConsumeQueue", INT, "13800000", DERIVED_QUEUES),
     no_meaning("maxAsyncPutMessageRequests", INT, "5000", ONE_THREAD),
@@ -520,7 +525,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("readUnCommitted", BOOL, "false", ALWAYS_SO),
     no_meaning("realTimeNotifyConsumerChange", BOOL, "true", ALWAYS_SO),
     no_meaning("realTimePersistRocksDBConfig", BOOL, "true", DERIVED_QUEUES),
-    not_yet("recallMessageEnable", BOOL, "false", TIMERS),
+    works("recallMessageEnable", BOOL, fixed("false")).at_run_time(),
     no_meaning("recheckReputOffsetFromCq", BOOL, "false", DERIVED_QUEUES),
     not_yet("recordGetMessageResult", BOOL, "false", TIERED_STORE),
     no_meaning("recoverConcurrently", BOOL, "false", ONE_THREAD).important(),
@@ -622,26 +627,26 @@ pub static PROPERTIES: &[Property] = &[
     not_yet("tieredStoreIndexFileMaxIndexNum", INT, "20000000", TIERED_STORE),
     not_yet("tieredStoreMaxGroupCommitCount", INT, "10000", TIERED_STORE),
     not_yet("tieredStoreMaxPendingLimit", INT, "10000", TIERED_STORE),
-    not_yet("timerCheckMetricsWhen", TEXT, "05", TIMERS),
+    not_yet("timerCheckMetricsWhen", TEXT, "05", TIMER_SWITCHES),
     no_meaning("timerColdDataCheckIntervalMs", INT, "60000", NO_PAGE_CACHE),
-    not_yet("timerCongestNumEachSlot", INT, "2147483647", TIMERS),
-    not_yet("timerEnableCheckMetrics", BOOL, "false", TIMERS),
-    not_yet("timerEnableDisruptor", BOOL, "false", TIMERS),
-    not_yet("timerEnableRetryUntilSuccess", BOOL, "false", TIMERS),
-    not_yet("timerFlushIntervalMs", INT, "1000", TIMERS),
-    not_yet("timerGetMessageThreadNum", INT, "3", TIMERS),
-    not_yet("timerInterceptDelayLevel", BOOL, "false", TIMERS),
-    not_yet("timerMaxDelaySec", INT, "259200", TIMERS),
-    not_yet("timerMetricSmallThreshold", INT, "1000000", TIMERS),
-    not_yet("timerPrecisionMs", INT, "1000", TIMERS),
-    not_yet("timerProgressLogIntervalMs", INT, "10000", TIMERS),
-    not_yet("timerPutMessageThreadNum", INT, "3", TIMERS),
-    not_yet("timerRollWindowSlot", INT, "172800", TIMERS),
-    not_yet("timerSkipUnknownError", BOOL, "false", TIMERS),
-    not_yet("timerStopDequeue", BOOL, "false", TIMERS),
-    not_yet("timerStopEnqueue", BOOL, "false", TIMERS),
-    not_yet("timerWarmEnable", BOOL, "false", TIMERS),
-    not_yet("timerWheelEnable", BOOL, "false", TIMERS),
+    no_meaning("timerCongestNumEachSlot", INT, "2147483647", TIMERS),
+    not_yet("timerEnableCheckMetrics", BOOL, "false", TIMER_SWITCHES),
+    no_meaning("timerEnableDisruptor", BOOL, "false", TIMERS),
+    no_meaning("timerEnableRetryUntilSuccess", BOOL, "false", TIMERS),
+    no_meaning("timerFlushIntervalMs", INT, "1000", TIMERS),
+    no_meaning("timerGetMessageThreadNum", INT, "3", TIMERS),
+    not_yet("timerInterceptDelayLevel", BOOL, "false", TIMER_SWITCHES),
+    works("timerMaxDelaySec", int(1, TIMER_DELAY_SEC_MAX), fixed("31536000")).at_run_time(),
+    no_meaning("timerMetricSmallThreshold", INT, "1000000", TIMERS),
+    no_meaning("timerPrecisionMs", INT, "1000", TIMERS),
+    no_meaning("timerProgressLogIntervalMs", INT, "10000", TIMERS),
+    no_meaning("timerPutMessageThreadNum", INT, "3", TIMERS),
+    works("timerRollWindowSlot", int(3_600, TIMER_DELAY_SEC_MAX), fixed("172800")).at_run_time(),
+    no_meaning("timerSkipUnknownError", BOOL, "false", TIMERS),
+    not_yet("timerStopDequeue", BOOL, "false", TIMER_SWITCHES),
+    not_yet("timerStopEnqueue", BOOL, "false", TIMER_SWITCHES),
+    no_meaning("timerWarmEnable", BOOL, "false", TIMERS),
+    works("timerWheelEnable", BOOL, fixed("true")).at_run_time(),
     no_meaning("topicQueueLockNum", INT, "32", ONE_THREAD),
     not_yet("totalReplicas", INT, "1", REPLICATION).important(),
     works("traceOn", BOOL, fixed("true")),

@@ -148,11 +148,11 @@ fn needed_for(property: &str) -> &'static str {
 #[test]
 fn every_working_property_reaches_a_field() {
     let fields = |config: &BrokerConfig| {
-        let BrokerConfig { identity, network, shards, store, topics, .. } = config;
+        let BrokerConfig { identity, network, shards, store, topics, timers, .. } = config;
         let BrokerConfig {
             sends, transactions, pulls, queries, consumers, registration, replication, endpoint, ..
         } = config;
-        let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}");
+        let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}{timers:?}");
         let Replication { mode, slave_reads, catch_up_bytes_per_second, .. } = replication;
         let copies = format!("{mode:?}{slave_reads:?}{catch_up_bytes_per_second}");
         format!("{first}{sends:?}{transactions:?}{pulls:?}{queries:?}{consumers:?}{registration:?}{copies}{endpoint:?}")
@@ -487,7 +487,7 @@ fn the_important_properties_are_some_of_all() {
     let (all, important) = (config.print_all(), config.print_important());
     assert!(important.lines().all(|line| all.lines().any(|each| each == line)));
     assert!(important.contains("listenPort=10911\n") && !important.contains("osPageCacheBusyTimeOutMills"));
-    assert!(all.contains("osPageCacheBusyTimeOutMills=1000\n") && all.contains("timerWheelEnable=false\n"));
+    assert!(all.contains("osPageCacheBusyTimeOutMills=1000\n") && all.contains("timerWheelEnable=true\n"));
 }
 
 #[test]

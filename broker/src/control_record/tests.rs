@@ -37,6 +37,15 @@ fn one_of_each() -> Vec<ControlRecord> {
         ControlRecord::ScheduleProgressed(ScheduleProgressed { level: 3, queue_offset: 10 }),
         ControlRecord::TransactionEnded(TransactionEnded { queue_offset: 7, how: TransactionEnd::Rollback }),
         ControlRecord::TransactionsChecked(TransactionsChecked { halves: vec![(7, 1), (u64::MAX, 15)] }),
+        ControlRecord::TimerStored(TimerStored { topic: Some("T".to_owned()), bytes: 300, at_ms: 1_795_256_531_784 }),
+        ControlRecord::TimerDone(TimerDone {
+            due_ms: 1_795_256_531_784,
+            order: 1 << 63 | 5,
+            topic: None,
+            bytes: 300,
+            at_ms: 1_795_256_531_785,
+        }),
+        ControlRecord::TimersRolled(TimersRolled { queue_offset: 10 }),
     ]
 }
 
@@ -81,6 +90,9 @@ fn every_kind_is_written_as_the_first_release_wrote_it() {
         (11, 18, 97_240_460),
         (20, 18, 1_564_688_373),
         (21, 42, 1_566_196_058),
+        (22, 26, 52_131_619),
+        (23, 42, 1_275_455_846),
+        (24, 10, 177_274_857),
     ];
     assert_eq!(written, first_release);
     let hex: String = encode(&one_of_each()[10]).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -103,7 +115,7 @@ fn what_is_no_record_is_an_error() {
 proptest! {
     #[test]
     fn damaged_records_never_panic(
-        kind in 0..11usize,
+        kind in 0..14usize,
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in any::<prop::sample::Index>(),
     ) {

@@ -77,7 +77,8 @@ fn write_requests(families: &mut Families, labels: &ShardLabels<'_>, report: &Sh
     let is_own = |topic: &str| topic_name::is_retry_topic(topic) || topic_name::is_dlq_topic(topic);
     for seen in report.topics.iter().filter(|seen| !is_own(&seen.topic)) {
         let topic = seen.topic.as_str();
-        let message_type = if topic == topic_name::SCHEDULE_TOPIC { "delay" } else { "normal" };
+        let waits = matches!(topic, topic_name::SCHEDULE_TOPIC | topic_name::TIMER_TOPIC);
+        let message_type = if waits { "delay" } else { "normal" };
         let labels = labels.with(&[
             ("topic", topic),
             ("message_type", message_type),

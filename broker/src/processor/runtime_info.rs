@@ -14,7 +14,7 @@ use crate::shard::Shard;
 /// The release whose behaviour clients and tools are to expect.
 const VERSION_TEXT: &str = "V5_5_0";
 
-/// The table of behaviour.md §17. Thread pools, page cache and timer wheel are not there; their keys are, since tools
+/// The table of behaviour.md §17. Thread pools and page cache are not there; their keys are, since tools
 /// fail on a missing one, and say 0. A replica adds the rows of [`protocol::body::replication_status`].
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let mut kv = KvTable::default();
@@ -72,6 +72,8 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
             set(&format!("{pool}ThreadPool{what}"), "0".to_owned());
         }
     }
+    set("timerOffsetBehind", shard.timers.behind().to_string());
+    set("timerCongestNum", shard.tables.borrow().timers.count().to_string());
     set("timerEnqueueTps", "0.0".to_owned());
     set("timerDequeueTps", "0.0".to_owned());
     drop(statistics);
@@ -90,8 +92,6 @@ const ZERO_KEYS: &[&str] = &[
     "pageCacheLockTimeMills",
     "startAcceptSendRequestTimeStamp",
     "timerReadBehind",
-    "timerOffsetBehind",
-    "timerCongestNum",
     "remainTransientStoreBufferNumbs",
     "EndTransactionQueueSize",
     "EndTransactionThreadPoolQueueCapacity",

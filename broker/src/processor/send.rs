@@ -8,20 +8,23 @@ use protocol::body::TopicConfig;
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::{CommandEncoder, EncodeField};
 use protocol::message_id::OffsetMessageId;
+use protocol::recall_handle;
 use protocol::record::{PROPERTIES_BYTES_MAX, RecordFields};
 use protocol::send::SendRequest;
 use protocol::sys_flag::MessageSysFlag;
-use protocol::topic_name::{self, SCHEDULE_TOPIC, TRANS_HALF_TOPIC};
+use protocol::topic_name::{self, SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC};
 use storage::store::Appended;
 
 use crate::delay_levels::queue_id_of_level;
 use crate::env::Env;
+use crate::processor::timer_put;
 use crate::queue_id_check::send_queue_id;
 use crate::request::{Halt, Refusal, Request, Ticket};
 use crate::send_properties::{
     SendProperties, append_send_properties, make_dead_letter, make_delayed, make_half, retry_send_is_dead,
 };
 use crate::shard::Shard;
+use crate::timers::timer_properties;
 use crate::topic_table::TopicError;
 use crate::transactions::{HALF_MESSAGES_MAX, HALF_QUEUE_ID, HalfMessage};
 
@@ -71,11 +74,12 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
         append_send_properties(send.properties, &shard.broker_properties, new_id, stored).map_err(|e| illegal(&e))?;
     let is_half = seen.is_half_message(send.reconsume_times);
     if is_half {
-        check_half(shard)?;
+        check_half(shard, &seen)?;
     }
-    if seen.timer.is_some() {
-        return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, "timerWheelEnable is false: use a delay level instead"));
-    }
+    let due_ms = match &seen.timer {
+        Some(timer) => timer_put::due_ms(shard, timer, stored, now_ms)?,
+        None => None,
+    };
     let mut reconsume_times = send.reconsume_times;
     let dead_letter_topic;
     let mut target = Target { topic: send.topic, queue_id };
@@ -92,6 +96,9 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
     } else if let Some(level) = levels.clamp(seen.delay_level) {
         seen = make_delayed(stored, 0, level, send.topic, queue_id).map_err(|error| illegal(&error))?;
         target = Target { topic: SCHEDULE_TOPIC, queue_id: queue_id_of_level(level) };
+    } else if let Some(due_ms) = due_ms {
+        seen = timer_properties::make_timer(stored, due_ms, send.topic, queue_id).map_err(|error| illegal(&error))?;
+        target = Target { topic: TIMER_TOPIC, queue_id: 0 };
     }
     if !topic_name::is_retry_topic(send.topic) {
         reconsume_times = reconsume_times.max(0);
@@ -116,14 +123,22 @@ fn store_single<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &Send
         topic: target.topic,
         properties: &*stored,
     }];
-    let Appended { queue_offset, physical_offset, .. } =
-        shard.append(target.topic, target.queue_id, &mut record, |_| tags_code, &[])?;
+    let is_timer = target.topic == TIMER_TOPIC;
+    let Appended { queue_offset, physical_offset, .. } = match is_timer {
+        true => timer_put::append(shard, &mut record)?,
+        false => shard.append(target.topic, target.queue_id, &mut record, |_| tags_code, &[])?,
+    };
     if target.topic == TRANS_HALF_TOPIC {
         shard.tables.borrow_mut().half_messages.insert(queue_offset, HalfMessage::new(now_ms, stored));
     }
     let unique_key = unique_key(&seen, stored);
     let id = message_id(shard, physical_offset);
-    answer(shard, request.ticket(), &seen, (queue_id, queue_offset), id, unique_key);
+    let recall_handle = due_ms
+        .filter(|_| is_timer)
+        .zip(unique_key)
+        .map(|(due_ms, unique_key)| recall_handle::encode(send.topic, &shard.identity.broker_name, due_ms, unique_key));
+    let place = (queue_id, queue_offset);
+    answer(shard, request.ticket(), &seen, place, id, unique_key, recall_handle.as_deref());
     Ok(())
 }
 
@@ -134,11 +149,13 @@ fn answer<E: Env>(
     (queue_id, queue_offset): (i32, u64),
     ids: impl EncodeField,
     transaction_id: Option<&str>,
+    recall_handle: Option<&str>,
 ) {
     let encode = |code: ResponseCode, buffer: &mut Vec<u8>| {
         let mut encoder = CommandEncoder::response(buffer, ticket.encoding, code.0, ticket.opaque, None);
         encoder.field("msgId", ids).field("queueId", queue_id).field("queueOffset", queue_offset);
         encoder.optional_field("transactionId", transaction_id);
+        encoder.optional_field("recallHandle", recall_handle);
         encoder.field("MSG_REGION", shard.config.identity.region_id.as_str());
         encoder.field("TRACE_ON", shard.config.identity.trace_on);
         encoder.finish();
@@ -202,11 +219,15 @@ fn store_batch<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>, send: &SendR
     }
     let outer = SendProperties::scan(send.properties.as_bytes(), 0).map_err(|error| illegal(error.to_string()))?;
     let transaction_id = unique_key(&outer, send.properties.as_bytes());
-    answer(shard, request.ticket(), &outer, (queue_id, appended.queue_offset), &ids, transaction_id);
+    answer(shard, request.ticket(), &outer, (queue_id, appended.queue_offset), &ids, transaction_id, None);
     Ok(())
 }
 
-fn check_half<E: Env>(shard: &Shard<E>) -> Result<(), Halt> {
+fn check_half<E: Env>(shard: &Shard<E>, seen: &SendProperties) -> Result<(), Halt> {
+    if seen.timer.is_some() {
+        let remark = "a transactional message cannot have a time to be delivered at: send it with a delay level, or without a transaction";
+        return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark));
+    }
     if shard.config.transactions.rejected {
         let remark = format!("the broker[{}] sending transaction message is forbidden", shard.store_host.ip());
         return Err(Halt::refuse(ResponseCode::NO_PERMISSION, remark));

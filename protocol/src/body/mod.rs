@@ -51,6 +51,7 @@ pub mod register_broker;
 pub mod replication_status;
 pub mod route;
 pub mod subscription_group;
+pub mod timer_metrics;
 pub mod topic_config;
 pub mod topic_list;
 pub mod topic_stats;
@@ -85,6 +86,7 @@ pub use route::{BrokerData, QueueData, TopicRouteData};
 pub use subscription_group::{
     GroupRetryPolicy, SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupTable,
 };
+pub use timer_metrics::{TimerMetrics, TimingCount};
 pub use topic_config::{TopicConfig, TopicConfigList, TopicConfigTable, TopicFilterType};
 pub use topic_list::TopicList;
 pub use topic_stats::{TopicOffsets, TopicStatsTable};

@@ -273,19 +273,17 @@ fn filters_that_are_not_by_tag_are_refused_at_the_start_and_at_every_pull() {
 }
 
 #[test]
-fn timers_are_refused_and_nothing_of_them_is_stored() {
+fn timers_of_half_messages_are_refused_and_nothing_of_them_is_stored() {
     let cluster = Cluster::start("administration-refused-sends");
     cluster.create_topic();
     let producer = Producer::new(&cluster.client, "writers");
     let queue = cluster.queue(0);
-    let send_with = |name: &str, value: &str| {
-        let message = Message::new(TOPIC, "refused").property(name, value);
-        let error = cluster.runtime.block_on(producer.send_to(&message, &queue)).unwrap_err();
-        let client::ClientError::Refused { response, .. } = error else { panic!("{error}") };
-        response
-    };
     for timer in [properties::TIMER_DELAY_SEC, properties::TIMER_DELAY_MS, properties::TIMER_DELIVER_MS] {
-        assert_eq!(send_with(timer, "10"), ResponseCode::SYSTEM_ERROR);
+        let message = Message::new(TOPIC, "refused").property(properties::TRAN_MSG, "true").property(timer, "10");
+        let error = cluster.runtime.block_on(producer.send_to(&message, &queue)).unwrap_err();
+        let client::ClientError::Refused { response, remark, .. } = error else { panic!("{error}") };
+        assert_eq!(response, ResponseCode::SYSTEM_ERROR);
+        assert!(remark.contains("transactional"), "{remark}");
     }
     let consumer = Consumer::new(&cluster.client, "readers");
     assert_eq!(cluster.runtime.block_on(consumer.max_offset(&queue)).unwrap(), 0);
@@ -337,7 +335,7 @@ fn the_port_for_urgent_requests_serves_sends_and_pulls_too() {
 #[test]
 fn what_is_not_served_is_answered_so() {
     let cluster = Cluster::start("administration-not-served");
-    for code in [RequestCode::GET_TIMER_METRICS, RequestCode::POP_MESSAGE] {
+    for code in [RequestCode::PEEK_MESSAGE, RequestCode::POP_MESSAGE] {
         let (answer, remark) = cluster.refused(code, &[], &[]);
         assert_eq!(answer, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
         assert_eq!(remark, format!(" request type {} not supported", code.0));

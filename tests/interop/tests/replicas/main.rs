@@ -9,6 +9,7 @@ mod hung_leader;
 mod installation;
 mod lost_majority;
 mod stock_clients;
+mod timers;
 mod transactions;
 
 use std::time::Duration;

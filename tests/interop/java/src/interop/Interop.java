@@ -30,6 +30,7 @@ import interop.scenario.SendSelector;
 import interop.scenario.SendSync;
 import interop.scenario.SqlFilter;
 import interop.scenario.Tags;
+import interop.scenario.Timers;
 import interop.scenario.Traced;
 import interop.scenario.Transactions;
 import interop.scenario.ViewById;
@@ -72,6 +73,7 @@ public final class Interop {
         Map.entry("request-reply", RequestReply::run),
         Map.entry("traced", Traced::run),
         Map.entry("query-by-key", QueryByKey::run),
+        Map.entry("timers", Timers::run),
         Map.entry("attended", Attended::run),
         Map.entry("crash-producer", CrashProducer::run),
         Map.entry("crash-consumer", CrashConsumer::run),
