@@ -48,6 +48,21 @@ struct Window<B> {
     memory: Rc<B>,
 }
 
+/// A stretch of a segment's file that one reader has for itself.
+pub struct OwnWindow {
+    start: u64,
+    end: u64,
+    memory: Rc<dyn AsRef<[u8]>>,
+    /// As it was when the reading began.
+    times_forgotten: u64,
+}
+
+impl std::fmt::Debug for OwnWindow {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "OwnWindow({}..{})", self.start, self.end)
+    }
+}
+
 impl<B: AlignedBuffer> ReadAhead<B> {
     pub(super) fn new() -> Self {
         Self { windows: RefCell::new(VecDeque::new()), times_forgotten: Cell::new(0), sound: RefCell::default() }
@@ -159,6 +174,35 @@ impl<D: Disk> CommitLog<D> {
         if let Some(slice) = self.read_ahead.find(position, bytes) {
             return Ok(slice);
         }
+        let times_forgotten = self.read_ahead.times_forgotten.get();
+        let window = self.read_window(position, bytes).await?;
+        let from = (position - window.start) as usize;
+        let slice = LogSlice { memory: window.memory.clone(), range: from..from + bytes };
+        if self.read_ahead.times_forgotten.get() == times_forgotten {
+            self.read_ahead.keep(window);
+        }
+        Ok(slice)
+    }
+
+    /// As [`Self::read_cold`], for one reader alone: whoever goes through a whole log evicts nothing that consumers read. What
+    /// is there was read once, and may be damaged.
+    /// # Errors
+    /// As [`Self::read_cold`].
+    pub async fn read_own(&self, position: u64, bytes: usize) -> Result<OwnWindow, StorageError> {
+        let times_forgotten = self.read_ahead.times_forgotten.get();
+        let Window { start, end, memory } = self.read_window(position, bytes).await?;
+        Ok(OwnWindow { start, end, memory, times_forgotten })
+    }
+
+    /// The `bytes` bytes at `position`, if all of them are in the window and what was read then still holds.
+    pub fn in_window<'a>(&self, window: &'a OwnWindow, position: u64, bytes: usize) -> Option<&'a [u8]> {
+        let end = position.checked_add(bytes as u64)?;
+        let from = position.checked_sub(window.start)? as usize;
+        let holds = end <= window.end && window.times_forgotten == self.read_ahead.times_forgotten.get();
+        holds.then(|| &(*window.memory).as_ref()[from..from + bytes])
+    }
+
+    async fn read_window(&self, position: u64, bytes: usize) -> Result<Window<D::Buffer>, StorageError> {
         let written = self.written.get();
         let end = position + bytes as u64;
         let outside = || StorageError::OutOfRange { asked: position, first: self.first(), end: written };
@@ -171,7 +215,6 @@ impl<D: Disk> CommitLog<D> {
         let start = if end <= start + WINDOW_BYTES { start } else { align_down(position) };
         let wanted = align_up(end.max(start + WINDOW_BYTES)).min(segment_end) - start;
         assert!(wanted.is_multiple_of(BLOCK_BYTES as u64));
-        let times_forgotten = self.read_ahead.times_forgotten.get();
         let read = file.read_at(start - base, wanted as usize).await;
         if self.segments.find(position).is_none() {
             // Removed meanwhile, so what was read may be anything.
@@ -183,12 +226,7 @@ impl<D: Disk> CommitLog<D> {
             let what = format!("the file ends {} bytes early", end - start - held);
             return Err(StorageError::DamagedRecord { at: position, file: roll::segment_path(base), what });
         }
-        let from = (position - start) as usize;
-        if self.read_ahead.times_forgotten.get() != times_forgotten {
-            return Ok(LogSlice { memory, range: from..from + bytes });
-        }
-        self.read_ahead.keep(Window { start, end: written.min(start + held), memory: memory.clone() });
-        Ok(LogSlice { memory, range: from..from + bytes })
+        Ok(Window { start, end: written.min(start + held), memory })
     }
 
     /// What is read next comes from the files, unless it is in the log's newest part.

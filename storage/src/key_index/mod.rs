@@ -22,7 +22,7 @@ pub use self::record_keys::{KEYS_PER_MESSAGE_MAX, KeyHash, KeyKind, has_key};
 use self::run::{HEAD_BYTES, LastEntry, RUN_KEYS_MAX, RunHead};
 use self::walk::{Stop, Walk};
 use crate::commit_log::entry::HEADER_BYTES;
-use crate::commit_log::{CommitLog, segment_first};
+use crate::commit_log::{CommitLog, OwnWindow, segment_first};
 use crate::error::StorageError;
 use crate::file::{Disk, PlainFile};
 
@@ -146,16 +146,16 @@ impl KeyIndex {
         match stop {
             Ok(Stop::Paused) => {}
             Ok(Stop::Missing { position, bytes }) => {
-                if let Err(error) = log.read_cold(position, bytes).await {
-                    if position < log.first() {
-                        // Its segment was removed meanwhile.
-                        return Ok(true);
-                    }
+                match log.read_own(position, bytes).await {
+                    Ok(window) => self.state.borrow_mut().bring(place, window),
+                    // Its segment was removed meanwhile.
+                    Err(_) if position < log.first() => {}
                     // What the disk does not give now it may give later.
-                    if !matches!(error, StorageError::Io { .. }) {
+                    Err(error @ StorageError::Io { .. }) => return Err(error),
+                    Err(error) => {
                         self.state.borrow_mut().give_up(place);
+                        return Err(error);
                     }
-                    return Err(error);
                 }
             }
             Ok(Stop::RunEnds) => self.write_run(place, log).await?,
@@ -384,6 +384,13 @@ impl State {
             }
             Some(walk) => walk.go(log, limit, RECORDS_A_TURN, run_keys_max),
             None => Ok(Stop::Paused),
+        }
+    }
+
+    /// What the walk there missed; by now it may be elsewhere, and misses something else then.
+    fn bring(&mut self, place: Place, window: OwnWindow) {
+        if let Some(walk) = self.walk(place) {
+            walk.bring(window);
         }
     }
 

@@ -325,3 +325,18 @@ fn a_disk_that_fails_now_and_then_delays_the_index_and_spoils_nothing() {
     });
     assert!(failed.get() > 50, "{} calls failed", failed.get());
 }
+
+#[test]
+fn going_through_the_files_takes_the_place_of_nothing_that_consumers_read() {
+    block_on(3, async {
+        let mut stand = Stand::new(3).await;
+        for _ in 0..30 {
+            stand.append().await;
+        }
+        let oldest = stand.stored[0].at;
+        assert!(oldest + 128 < stand.log.cached_from(), "it has to be read from its file");
+        stand.catch_up().await;
+        assert!(stand.log.with_cached(oldest, 128, |_| ()).is_none());
+        assert!(!stand.find(KeyKind::Key, stand.stored[0].topic, "id0", (0, i64::MAX)).await.is_empty());
+    });
+}

@@ -5,8 +5,8 @@ use protocol::sys_flag::MessageSysFlag;
 
 use super::record_keys::for_each_key;
 use super::run::{LastEntry, Run};
-use crate::commit_log::CommitLog;
 use crate::commit_log::entry::{EntryHeader, EntryKind, HEADER_BYTES};
+use crate::commit_log::{CommitLog, OwnWindow};
 use crate::error::{DamageReason, StorageError};
 use crate::file::Disk;
 
@@ -30,6 +30,8 @@ pub(super) struct Walk {
     pub(super) newest_ms: i64,
     /// Its physical offset.
     pub(super) newest: u64,
+    /// What of the log had to be read from its file.
+    window: Option<OwnWindow>,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -56,13 +58,19 @@ pub(super) enum Stop {
 impl Walk {
     pub(super) fn new(base: u64, end: u64) -> Self {
         let (last, run) = (LastEntry::default(), Run::new(base, base));
-        Self { base, end, next: base, last, run, inside: None, newest_ms: 0, newest: 0 }
+        Self { base, end, next: base, last, run, inside: None, newest_ms: 0, newest: 0, window: None }
     }
 
     /// Goes to another segment, or back: what lies before `next` is in written runs.
     pub(super) fn begin(&mut self, base: u64, end: u64, next: u64) {
         (self.base, self.end, self.next, self.last, self.inside) = (base, end, next, LastEntry::default(), None);
+        self.window = None;
         self.run.begin(base, next);
+    }
+
+    /// Goes on with what was [missing](Stop::Missing).
+    pub(super) fn bring(&mut self, window: OwnWindow) {
+        self.window = Some(window);
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -85,10 +93,11 @@ impl Walk {
                     return Ok(Stop::RunEnds);
                 }
                 if self.next >= limit.min(self.end) {
+                    self.window = None;
                     return Ok(Stop::Caught);
                 }
                 let (position, id) = (self.next, log.id());
-                let header = log.with_cached(position, HEADER_BYTES, |bytes| {
+                let header = with_bytes(log, self.window.as_ref(), position, HEADER_BYTES, |bytes| {
                     let crc = bytes[HEADER_BYTES - 4..].iter().fold(0, |value, byte| (value << 8) | u32::from(*byte));
                     EntryHeader::decode(id, position, bytes).map(|header| (header, crc))
                 });
@@ -133,22 +142,39 @@ impl Walk {
     fn collect<D: Disk>(&mut self, log: &CommitLog<D>, inside: Inside) -> Result<u64, Stop> {
         let Inside { at, records_end, .. } = inside;
         let bytes = RECORD_HEAD_BYTES_MAX.min((records_end - at) as usize);
-        let head = log.with_cached(at, bytes, |head| Head::parse(head, at, records_end));
+        let head = with_bytes(log, self.window.as_ref(), at, bytes, |head| Head::parse(head, at, records_end));
         let Some(head) = head.ok_or(Stop::Missing { position: at, bytes })? else { return Ok(records_end) };
         // The body is passed over.
         let (position, bytes) = (at + head.topic_at as u64, head.size - head.topic_at);
-        let collected = log.with_cached(position, bytes, |text| {
+        let (window, run) = (self.window.as_ref(), &mut self.run);
+        let collected = with_bytes(log, window, position, bytes, |text| {
             let Some((topic, properties)) = topic_and_properties(text, head.is_v2) else { return };
             let transaction = head.sys_flag & MessageSysFlag::TRANSACTION_MASK;
             if transaction != MessageSysFlag::TRANSACTION_ROLLBACK {
-                self.run.note_time(at, head.store_ms);
-                for_each_key(topic, properties, |key| self.run.push(key, at));
+                run.note_time(at, head.store_ms);
+                for_each_key(topic, properties, |key| run.push(key, at));
             }
         });
         collected.ok_or(Stop::Missing { position, bytes })?;
         (self.newest_ms, self.newest) = (head.store_ms, at);
         Ok(at + head.size as u64)
     }
+}
+
+/// From the log's newest part, or from the window.
+fn with_bytes<D: Disk, R>(
+    log: &CommitLog<D>,
+    window: Option<&OwnWindow>,
+    position: u64,
+    bytes: usize,
+    read: impl FnOnce(&[u8]) -> R,
+) -> Option<R> {
+    let mut read = Some(read);
+    let mut take = |slice: &[u8]| read.take().map(|read| read(slice));
+    if let Some(result) = log.with_newest(position, bytes, &mut take) {
+        return result;
+    }
+    take(log.in_window(window?, position, bytes)?)
 }
 
 struct Head {
