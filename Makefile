@@ -80,7 +80,8 @@ interop: interop-clients
 interop-long: interop-clients
 	$(CARGO) build --locked -p broker -p namesrv -p admin
 	$(CARGO) test --locked -p interop --test replicas --test faults --test rolling_restart --test mixed_cluster --test our_mqadmin --test replica_status --no-fail-fast -- --test-threads=1
-	$(CARGO) test --locked -p interop --test timers -- --ignored retention
+	$(CARGO) test --locked -p interop --test timers -- --ignored --test-threads=1 retention synchronous
+	$(CARGO) test --locked -p interop --test transactions -- --ignored given_up
 
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:

@@ -75,8 +75,8 @@ fn over_a_limit() -> Vec<(String, RemotingCommand, i32)> {
     }
     add("a retry of a group that cannot be", with_topic(&retry_of(121)), SUBSCRIPTION_GROUP_NOT_EXIST);
     add("a batch of retries", send_batch(&retry_of(5), 0, &batch_of(9)), MESSAGE_ILLEGAL);
-    let half = with(send(TOPIC, 0, b"body"), "i", "TRAN_MSG\u{1}true\u{2}PGROUP\u{1}g\u{2}UNIQ_KEY\u{1}k\u{2}");
-    add("a transaction", half, NO_PERMISSION);
+    let half = with(send(TOPIC, 0, b"body"), "i", "TRAN_MSG\u{1}true\u{2}PGROUP\u{1}g\u{2}TIMER_DELAY_SEC\u{1}9\u{2}");
+    add("a transaction with a time", half, SYSTEM_ERROR);
     cases
 }
 
