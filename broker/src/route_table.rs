@@ -6,10 +6,10 @@ use protocol::code::{RequestCode, ResponseCode};
 
 use crate::env::Env;
 use crate::processor::{
-    broker_stats, change_members, clean_up, clone_offsets, config_lists, config_update, consume_stats,
-    consume_time_span, consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock,
-    master_slave, offset, offset_reset, pull, query_message, queue_units, recall, relay, reply, resume_check,
-    runtime_info, send, send_back, timer_tables, topic_admin, view,
+    broker_stats, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
+    consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset,
+    offset_reset, pull, query_message, queue_units, recall, relay, reply, resume_check, runtime_info, send, send_back,
+    timer_tables, topic_admin, view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
@@ -117,7 +117,6 @@ impl<E: Env> Routes<E> {
         any(RequestCode::LITE_PULL_MESSAGE, pull::run),
         leader(RequestCode::RECALL_MESSAGE, recall::run),
         always(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
-        leader(RequestCode::CHANGE_GROUP_MEMBERS, change_members::run),
         any(RequestCode::GET_MASTER_SLAVE_STATE, master_slave::state),
         any(RequestCode::PROMOTE_SLAVE, master_slave::promote),
     ];

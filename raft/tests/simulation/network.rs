@@ -26,8 +26,7 @@ pub(crate) enum Body {
         after: EntryId,
         entries: Vec<LogEntry>,
         applied: EntryId,
-        /// `None` where the sender knows only those that hold behind it.
-        conf_state: Option<ConfState>,
+        conf_state: ConfState,
     },
 }
 

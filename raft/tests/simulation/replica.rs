@@ -275,8 +275,7 @@ impl Replica {
             Body::Raft(message, entries) if is_current => self.step(message, entries),
             Body::Pull { leader_term, terms } if is_current => self.answer(from, leader_term, &terms, turn),
             Body::Chunk { leader_term, after, entries, applied, conf_state } if is_current => {
-                let state = conf_state.map(|conf_state| Checkpoint { applied, conf_state });
-                self.take_chunk(leader_term, after, entries, state, turn);
+                self.take_chunk(leader_term, after, entries, Checkpoint { applied, conf_state }, turn);
             }
             _ => return,
         }
@@ -315,8 +314,7 @@ impl Replica {
         let applied_index = live.group.applied_index() as usize;
         let entries: Vec<_> = self.log[..applied_index].iter().skip(shared).take(CHUNK_ENTRIES).cloned().collect();
         let applied = id_at(&self.log, applied_index as u64);
-        let holds_there = live.group.members_up_to() <= applied.index;
-        let conf_state = holds_there.then(|| live.group.conf_state().clone());
+        let conf_state = live.group.conf_state().clone();
         let body = Body::Chunk { leader_term, after: id_at(&self.log, shared as u64), entries, applied, conf_state };
         turn.out.push(self.envelope(to, body));
     }
@@ -327,7 +325,7 @@ impl Replica {
         leader_term: u64,
         after: EntryId,
         entries: Vec<LogEntry>,
-        state: Option<Checkpoint>,
+        state: Checkpoint,
         turn: &mut Turn<'_>,
     ) {
         self.turn(turn);
@@ -350,7 +348,7 @@ impl Replica {
         }
         live.pull_at = live.ticks;
         live.pulled.extend(entries);
-        live.pulled_state = state;
+        live.pulled_state = Some(state);
         if live.pulled.last().is_some_and(|last| last.index >= catch_up.target.index) {
             self.finish_catch_up(catch_up.leader, turn);
         }

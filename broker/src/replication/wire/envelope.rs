@@ -56,12 +56,10 @@ pub enum Kind {
     CopyRequest,
     /// See [`CopyPiece`](super::CopyPiece).
     CopyPiece,
-    /// See [`MemberNotice`](super::MemberNotice).
-    Members,
 }
 
 /// In the order of their numbers, the first has number 1.
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 14] = [
     Kind::Hello,
     Kind::Refused,
     Kind::Raft,
@@ -76,7 +74,6 @@ const KINDS: [Kind; 15] = [
     Kind::EntryGiven,
     Kind::CopyRequest,
     Kind::CopyPiece,
-    Kind::Members,
 ];
 
 impl Kind {

@@ -8,7 +8,6 @@ mod failover;
 mod hung_leader;
 mod installation;
 mod lost_majority;
-mod members;
 mod stock_clients;
 mod timers;
 mod transactions;

@@ -26,7 +26,6 @@ mod member;
 pub mod message_faults;
 pub mod network;
 pub mod node;
-pub mod operator;
 pub mod oracle;
 pub mod payer;
 pub mod place;
