@@ -28,7 +28,7 @@ pub use entry::{EntryId, EntryInfo};
 pub use group::Group;
 pub use group::propose::{ProposeError, TransferError};
 pub use membership::MembershipError;
-pub use options::{GroupOptions, INFLIGHT_MESSAGES_MAX, MESSAGE_BYTES_MAX};
+pub use options::{GroupOptions, INFLIGHT_MESSAGES_MAX, MESSAGE_BYTES_MAX, MESSAGE_ENTRIES_MAX};
 pub use refusal::Refusal;
 pub use start::{Memory, SavedState, Start, StartError};
 pub use trust::PeerReport;

@@ -2,6 +2,8 @@
 
 /// Log bytes of an append message, by default: large enough to fill a link, small enough to be lost cheaply.
 pub const MESSAGE_BYTES_MAX: u64 = 1 << 20;
+/// Entries of an append message, by default: as many small ones as are far below its bytes.
+pub const MESSAGE_ENTRIES_MAX: usize = 4096;
 /// Append messages under way to one follower, by default.
 pub const INFLIGHT_MESSAGES_MAX: usize = 256;
 
@@ -17,6 +19,8 @@ pub struct GroupOptions {
     pub election_ticks: u32,
     /// Log bytes ([`crate::EntryInfo::bytes`]) of an append message; one entry is sent however large it is.
     pub message_bytes_max: u64,
+    /// Entries of an append message, at least 1.
+    pub message_entries_max: usize,
     /// Append messages under way to one follower.
     pub inflight_messages_max: usize,
     /// Followers hear of a new commit index at once; else with the next append message or heartbeat, and if none comes
@@ -34,6 +38,7 @@ impl GroupOptions {
             heartbeat_ticks: 2,
             election_ticks: 10,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            message_entries_max: MESSAGE_ENTRIES_MAX,
             inflight_messages_max: INFLIGHT_MESSAGES_MAX,
             commit_is_told_at_once: true,
             seed,

@@ -3,17 +3,18 @@
 use raft::eraftpb::{Message, MessageType};
 
 use crate::entry::EntryInfo;
+use crate::options::GroupOptions;
 use crate::window::Window;
 use crate::work::Outgoing;
 
 /// Turns the messages of one ready into what leaves. An append message without entries is left out if a later one begins
 /// where it ends: that tells the same and more.
-pub(crate) fn outgoing(messages: Vec<Message>, window: &Window, bytes_max: u64) -> Vec<Outgoing> {
+pub(crate) fn outgoing(messages: Vec<Message>, window: &Window, limits: &GroupOptions) -> Vec<Outgoing> {
     let mut out = Vec::with_capacity(messages.len());
     let mut rest = messages.into_iter();
     while let Some(message) = rest.next() {
         if !(is_append(&message) && message.entries.is_empty() && rest.as_slice().iter().any(follows(&message))) {
-            push_outgoing(message, window, bytes_max, &mut out);
+            push_outgoing(message, window, limits, &mut out);
         }
     }
     out
@@ -29,9 +30,9 @@ fn follows(first: &Message) -> impl Fn(&Message) -> bool {
     move |message| is_append(message) && key(message) == first
 }
 
-/// One message, or several append messages if its entries are more than `bytes_max`, or none if they are no longer in
-/// the log.
-fn push_outgoing(mut message: Message, window: &Window, bytes_max: u64, out: &mut Vec<Outgoing>) {
+/// One message, or several append messages if its entries are more than the limits allow in one, or none if they are no
+/// longer in the log.
+fn push_outgoing(mut message: Message, window: &Window, limits: &GroupOptions, out: &mut Vec<Outgoing>) {
     let entries = message.take_entries();
     if entries.is_empty() {
         return out.push(Outgoing { message, entries: Vec::new() });
@@ -41,7 +42,7 @@ fn push_outgoing(mut message: Message, window: &Window, bytes_max: u64, out: &mu
     let Some(found) = found else { return };
     let mut rest = found.as_slice();
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(fitting(rest, bytes_max));
+        let (now, later) = rest.split_at(fitting(rest, limits));
         let last = now[now.len() - 1].id();
         out.push(Outgoing { message: message.clone(), entries: now.iter().map(|info| (*info).clone()).collect() });
         (message.index, message.log_term) = (last.index, last.term);
@@ -50,13 +51,13 @@ fn push_outgoing(mut message: Message, window: &Window, bytes_max: u64, out: &mu
 }
 
 /// How many of the first entries a message takes; at least one.
-fn fitting(infos: &[&EntryInfo], bytes_max: u64) -> usize {
+fn fitting(infos: &[&EntryInfo], limits: &GroupOptions) -> usize {
     let mut bytes = 0_u64;
     let over = infos.iter().position(|info| {
         bytes = bytes.saturating_add(u64::from(info.bytes));
-        bytes > bytes_max
+        bytes > limits.message_bytes_max
     });
-    over.unwrap_or(infos.len()).max(1)
+    over.unwrap_or(infos.len()).clamp(1, limits.message_entries_max)
 }
 
 #[cfg(test)]
@@ -78,9 +79,13 @@ mod tests {
         message
     }
 
+    fn bytes(message_bytes_max: u64) -> GroupOptions {
+        GroupOptions { message_bytes_max, ..GroupOptions::new(1, 0) }
+    }
+
     #[test]
     fn a_large_message_is_cut_into_several_that_follow_each_other() {
-        let out = outgoing(vec![append(5..=9)], &window(), 200);
+        let out = outgoing(vec![append(5..=9)], &window(), &bytes(200));
         let shape: Vec<_> = out
             .iter()
             .map(|out| (out.message.index, out.message.log_term, out.message.commit, out.entries.len()))
@@ -90,8 +95,16 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_many_small_entries_is_cut_as_well() {
+        let limits = GroupOptions { message_entries_max: 3, ..bytes(1 << 20) };
+        let out = outgoing(vec![append(5..=9)], &window(), &limits);
+        let shape: Vec<_> = out.iter().map(|out| (out.message.index, out.message.log_term, out.entries.len())).collect();
+        assert_eq!(shape, [(4, 4, 3), (7, 7, 2)]);
+    }
+
+    #[test]
     fn an_entry_above_the_limit_travels_alone() {
-        let out = outgoing(vec![append(5..=6)], &window(), 1);
+        let out = outgoing(vec![append(5..=6)], &window(), &bytes(1));
         assert_eq!(out.iter().map(|out| out.entries.len()).collect::<Vec<_>>(), [1, 1]);
     }
 
@@ -99,7 +112,7 @@ mod tests {
     fn a_message_whose_entries_were_truncated_is_dropped() {
         let mut window = window();
         window.truncate_after(7);
-        assert!(outgoing(vec![append(5..=9)], &window, 1 << 20).is_empty());
+        assert!(outgoing(vec![append(5..=9)], &window, &bytes(1 << 20)).is_empty());
     }
 
     #[test]
@@ -107,7 +120,7 @@ mod tests {
         let mut commit = append(7..=7);
         commit.clear_entries();
         let elsewhere = append(8..=8);
-        assert_eq!(outgoing(vec![commit.clone(), append(7..=8)], &window(), 1 << 20).len(), 1);
-        assert_eq!(outgoing(vec![commit, elsewhere], &window(), 1 << 20).len(), 2);
+        assert_eq!(outgoing(vec![commit.clone(), append(7..=8)], &window(), &bytes(1 << 20)).len(), 1);
+        assert_eq!(outgoing(vec![commit, elsewhere], &window(), &bytes(1 << 20)).len(), 2);
     }
 }

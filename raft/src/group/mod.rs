@@ -369,6 +369,9 @@ fn check_options(options: &GroupOptions) -> Result<(), StartError> {
     if options.heartbeat_ticks == 0 || options.election_ticks <= options.heartbeat_ticks {
         return refuse("heartbeat_ticks", "heartbeats come at least once a tick and more often than elections");
     }
+    if options.message_entries_max == 0 {
+        return refuse("message_entries_max", "without an entry a message replicates nothing");
+    }
     if options.inflight_messages_max == 0 {
         return refuse("inflight_messages_max", "without a message nothing is replicated");
     }

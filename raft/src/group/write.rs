@@ -130,7 +130,7 @@ impl Group {
     }
 
     fn outgoing(&self, messages: Vec<Message>) -> Vec<Outgoing> {
-        outgoing(messages, &self.node.store().window, self.options.message_bytes_max)
+        outgoing(messages, &self.node.store().window, &self.options)
     }
 
     /// What the state file does not have.

@@ -143,6 +143,7 @@ impl Replica {
         };
         let mut options = GroupOptions::new(self.id, self.seed ^ (self.starts << 32) ^ self.id);
         options.message_bytes_max = 600;
+        options.message_entries_max = 5;
         options.inflight_messages_max = 8;
         options.commit_is_told_at_once = !self.seed.is_multiple_of(3);
         let group = Group::new(options, start).unwrap_or_else(|error| panic!("replica {}: {error}", self.id));

@@ -1,6 +1,6 @@
 //! Running the Java scenarios.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub fn start(
     limit: Duration,
     scratch: &Scratch,
 ) -> Running {
-    let home = scratch.folder(&format!("{name}-{scenario}-home"));
+    let home = scratch.folder(&home(name, scenario));
     let mut command = java(client, &home);
     command.arg("interop.Interop").arg(scenario);
     command.arg("--namesrv").arg(&target.name_servers);
@@ -63,6 +63,17 @@ pub fn start(
     }
     let process = Process::start(scenario, &mut command, &home.join("scenario.out"));
     Running::new(scenario, process, limit)
+}
+
+/// The folder in its test's scratch space that a scenario writes into.
+fn home(name: &str, scenario: &str) -> String {
+    format!("{name}-{scenario}-home")
+}
+
+/// The log that the client of a scenario writes.
+#[must_use]
+pub fn log(name: &str, scenario: &str, scratch: &Scratch) -> PathBuf {
+    scratch.path().join(home(name, scenario)).join("logs/rocketmqlogs/tools_default.log")
 }
 
 /// A JVM with the client's class path, and everything it writes below `home`.

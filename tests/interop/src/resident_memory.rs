@@ -11,6 +11,15 @@ pub fn resident_bytes(pid: u32) -> u64 {
     status_bytes(pid, "VmRSS:")
 }
 
+/// Bytes that it has to itself now: files and memory that it shares, as the log's ring, are not among them.
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn anonymous_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "RssAnon:")
+}
+
 /// The most bytes it had in memory since its start or the last [`reset_peak`].
 ///
 /// # Panics

@@ -11,6 +11,7 @@ use crate::scratch::Scratch;
 use crate::target::Target;
 use crate::until::until;
 
+const PRODUCER: &str = "crash-producer";
 /// As long as they may work.
 const LIMIT: Duration = Duration::from_secs(600);
 /// A producer that gets no acknowledgement for this long gets none at all: it asks for routes every 30 s.
@@ -58,7 +59,7 @@ impl WorkingClients {
         let mut all = vec![("ack-file", acks.to_str().expect("made from text")), ("run-s", &seconds)];
         all.extend(options);
         let start = |scenario| java::start(JavaClient::V5, scenario, target, name, &all, LIMIT, scratch);
-        let (producer, consumer) = (start("crash-producer"), start("crash-consumer"));
+        let (producer, consumer) = (start(PRODUCER), start("crash-consumer"));
         Self { name: name.to_owned(), producer, consumer, acks: acks.clone(), target: target.clone() }
     }
 
@@ -96,6 +97,17 @@ impl WorkingClients {
     pub fn failed(&self) -> Vec<FailedSend> {
         let text = whole_lines(&self.acks.with_extension("txt.failed"));
         text.lines().map(|line| failed_send(line).unwrap_or_else(|| panic!("no failed send: {line:?}"))).collect()
+    }
+
+    /// Connections of the producer that were not closed but reset, by its log.
+    ///
+    /// # Panics
+    /// When it has no log.
+    #[must_use]
+    pub fn connections_reset(&self, scratch: &Scratch) -> usize {
+        let log = java::log(&self.name, PRODUCER, scratch);
+        let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("cannot read {}: {error}", log.display()));
+        text.lines().filter(|line| line.ends_with("SocketException: Connection reset")).count()
     }
 
     /// The longest time within `since_ms..end_ms` without an acknowledged send of `broker`, or of any when none is named.

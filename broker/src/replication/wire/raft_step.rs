@@ -22,6 +22,7 @@ use super::fields::{FieldReader, FieldWriter};
 
 /// Entries of one append.
 pub const APPEND_ENTRIES_MAX: usize = 4096;
+const _: () = assert!(raft_driver::MESSAGE_ENTRIES_MAX <= APPEND_ENTRIES_MAX, "what is sent can be told");
 /// Longest context of a message, bytes. Raft's own say that a vote is for a transfer, or which read is meant.
 pub const CONTEXT_BYTES_MAX: usize = 256;
 /// Longest data of a snapshot, bytes: it only tells that one is needed, and where it would begin.

@@ -118,6 +118,7 @@ fn settings_and_files_that_make_no_sense_are_refused() {
     assert!(refuses(GroupOptions::new(0, 1), start(&[1])));
     assert!(refuses(GroupOptions { election_ticks: 2, ..options() }, start(&[1])));
     assert!(refuses(GroupOptions { heartbeat_ticks: 0, ..options() }, start(&[1])));
+    assert!(refuses(GroupOptions { message_entries_max: 0, ..options() }, start(&[1])));
     assert!(refuses(GroupOptions { inflight_messages_max: 0, ..options() }, start(&[1])));
     assert!(refuses(options(), Start { life: 0, ..start(&[1]) }));
     assert!(refuses(options(), Start { entries: vec![info(2, 1)], ..start(&[1]) }));

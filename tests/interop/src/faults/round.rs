@@ -13,7 +13,7 @@ use crate::faults::probe;
 use crate::log_copies::wait_until_all_have_it;
 use crate::replica_group::ReplicaGroup;
 use crate::scratch::Scratch;
-use crate::working_clients::{WorkingClients, now_ms};
+use crate::working_clients::{FailedSend, WorkingClients, now_ms};
 
 /// Acknowledgements before the fault, and after it.
 const ACKNOWLEDGED_MIN: usize = 200;
@@ -31,6 +31,9 @@ const LOSS_PERCENT: u8 = 10;
 const DELAY_MS: u32 = 50;
 const JITTER_MS: u32 = 20;
 const DELAY_LOSS_PERCENT: u8 = 2;
+
+/// How long a stock client at its default settings goes on with one send, all its tries together.
+const CLIENT_TIMEOUT_MS: u64 = 3_000;
 
 /// What is waited for before a fault ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,11 @@ pub struct Outcome {
     pub group_silence_ms: u64,
     /// The longest time without any acknowledged send.
     pub silence_ms: u64,
-    /// Sends that the application saw fail.
+    /// Sends that lay unread with a process when it was killed, and failed. The kernel resets their connections; the stock Java
+    /// client fails what is under way at once when a connection is closed, but not when it is reset: it waits until its own
+    /// time for the whole send is over.
+    pub cut_off: usize,
+    /// Other sends that the application saw fail.
     pub failed: usize,
     /// What the first of them failed of.
     pub failure: Option<String>,
@@ -72,6 +79,8 @@ struct Scene<'a> {
     victims: Vec<usize>,
     /// Shards that they led when it happened.
     shards: Vec<u16>,
+    /// When the first of them was dead.
+    died_ms: Option<u64>,
 }
 
 /// Lets it happen. `name` is the round's own among all of its group.
@@ -95,18 +104,23 @@ pub fn run(
         // What only the forgetful one and a slow one have would be lost with it: a majority of those who remember.
         (0..group.shards()).for_each(|shard| wait_until_all_have_it(group, shard));
     }
+    if group.shards() > 1 {
+        // Where one node leads all groups, as it may just after their start, its death leaves no other to send to.
+        group.wait_until_balanced();
+    }
     let victims = victims(group, fault, random);
     let shards: Vec<u16> = (0..group.shards()).filter(|shard| victims.contains(&group.leader(*shard))).collect();
     let began_ms = now_ms();
-    let mut scene = Scene { group, clients: &mut clients, patience, victims, shards: shards.clone() };
+    let mut scene = Scene { group, clients: &mut clients, patience, victims, shards: shards.clone(), died_ms: None };
     let accepted = scene.play(fault);
     scene.group.wait_until_complete();
+    let died_ms = scene.died_ms;
     let ended_ms = now_ms();
     clients.expect_acknowledged(ACKNOWLEDGED_MIN);
     let silence_of = |broker: &str| clients.longest_silence_ms(broker, began_ms, ended_ms);
     let of_groups = shards.iter().map(|shard| silence_of(&group.broker(*shard))).max();
     let silence_ms = silence_of("");
-    let failed = clients.failed();
+    let (cut_off, failed) = told_apart(clients.failed(), died_ms, clients.connections_reset(scratch));
     let acknowledged = clients.acknowledged().len();
     let _ = clients.finish(scratch);
     // Registered is not enough: the victim takes part again, and has what it missed.
@@ -117,10 +131,26 @@ pub fn run(
         accepted_ms: accepted.map(|time| u64::try_from(time.as_millis()).expect("less than ages")),
         group_silence_ms: of_groups.unwrap_or(silence_ms),
         silence_ms,
+        cut_off,
         failed: failed.len(),
         failure: failed.first().map(|failed| format!("after {} ms: {}", failed.took_ms, failed.cause)),
         acknowledged,
     }
+}
+
+/// The number of sends that were cut off, see [`Outcome::cut_off`], and all the others that failed.
+fn told_apart(failed: Vec<FailedSend>, died_ms: Option<u64>, connections_reset: usize) -> (usize, Vec<FailedSend>) {
+    let is_cut_off = |failed: &FailedSend| {
+        let began_ms = failed.at_ms - failed.took_ms;
+        failed.took_ms >= CLIENT_TIMEOUT_MS && died_ms.is_some_and(|died_ms| began_ms <= died_ms)
+    };
+    let (cut_off, mut others): (Vec<_>, Vec<_>) = failed.into_iter().partition(is_cut_off);
+    if cut_off.len() > connections_reset {
+        // Something else kept them waiting.
+        others.extend(cut_off);
+        return (0, others);
+    }
+    (cut_off.len(), others)
 }
 
 /// The probes' topic is there on every shard before anything happens.
@@ -149,14 +179,14 @@ impl Scene<'_> {
         let victim = self.victims[0];
         match fault {
             Fault::KillLeader | Fault::KillFollower => {
-                self.group.node(victim).kill_nine();
+                self.kill(victim);
                 let accepted = self.hold();
                 self.group.node(victim).start();
                 accepted
             }
             Fault::KillTwo => {
                 let two = self.victims.clone();
-                two.iter().for_each(|node| self.group.node(*node).kill_nine());
+                two.iter().for_each(|node| self.kill(*node));
                 thread::sleep(HELD_MIN);
                 two.iter().for_each(|node| self.group.node(*node).start());
                 let everybody = (0..3).collect::<Vec<_>>();
@@ -186,7 +216,7 @@ impl Scene<'_> {
                 None
             }
             Fault::LeaderDiskWiped | Fault::FollowerDiskWiped => {
-                self.group.node(victim).kill_nine();
+                self.kill(victim);
                 let accepted = self.hold();
                 self.group.node(victim).lose_memory();
                 self.group.node(victim).lose_disk();
@@ -202,6 +232,11 @@ impl Scene<'_> {
                 None
             }
         }
+    }
+
+    fn kill(&mut self, node: usize) {
+        self.group.node(node).kill_nine();
+        self.died_ms.get_or_insert_with(now_ms);
     }
 
     fn cut_one_way(&mut self, direction: Direction) -> Option<Duration> {
@@ -250,5 +285,32 @@ impl Scene<'_> {
             });
             times.max().unwrap_or_default()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIED_MS: u64 = 100_000;
+
+    fn failed(began_ms: u64, took_ms: u64) -> FailedSend {
+        FailedSend { at_ms: began_ms + took_ms, took_ms, cause: "call timeout".to_owned() }
+    }
+
+    #[test]
+    fn only_a_send_under_way_at_the_death_whose_client_waited_for_it_to_the_end_was_cut_off() {
+        let cut_off = failed(DIED_MS - 1, 3_005);
+        let refused = failed(DIED_MS - 1, 80);
+        let later = failed(DIED_MS + 1, 3_005);
+        let all = vec![refused.clone(), cut_off, later.clone()];
+        assert_eq!(told_apart(all.clone(), Some(DIED_MS), 1), (1, vec![refused, later]));
+        assert_eq!(told_apart(all, None, 1).0, 0);
+    }
+
+    #[test]
+    fn a_send_without_a_connection_that_was_reset_was_not_cut_off() {
+        let hung = vec![failed(DIED_MS - 1, 3_005)];
+        assert_eq!(told_apart(hung.clone(), Some(DIED_MS), 0), (0, hung));
     }
 }
