@@ -82,6 +82,7 @@ interop-long: interop-clients
 	$(CARGO) test --locked -p interop --test replicas --test faults --test rolling_restart --test mixed_cluster --test our_mqadmin --test replica_status --no-fail-fast -- --test-threads=1
 	$(CARGO) test --locked -p interop --test timers -- --ignored --test-threads=1 retention synchronous
 	$(CARGO) test --locked -p interop --test transactions -- --ignored given_up
+	$(CARGO) test --locked -p interop --test migrate -- --ignored
 
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:

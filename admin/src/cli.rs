@@ -172,6 +172,10 @@ mod tests {
             "exportMetadata -b h:1 -f folder -g -n h:9876",
             "exportMetadata --clusterName C --filePath folder --specialTopic --topic",
             "exportConfigs -c C -f folder -n h:9876",
+            "exportMetrics -c C -f folder -n h:9876",
+            "exportPopRecord -c C -d true -n h:9876",
+            "DecodeMessageId -i 7F00000100002A9F0000000000001000 -n h:9876",
+            "DecodeMessageId --messageId 7F00000100002A9F0000000000001000",
             "startMonitoring -n h:9876",
         ] {
             let arguments: Vec<_> = line.split_whitespace().collect();
@@ -232,6 +236,10 @@ mod tests {
             ("queryMsgByKey -t T -k k -m 0", "0"),
             ("queryMsgByUniqueKey -t T -i ID -g G", "--clientId"),
             ("exportMetadata -c C -t -g", "cannot be used with"),
+            ("DecodeMessageId -i 7F", "messageId"),
+            ("migrate", "stop-writes"),
+            ("migrate copy --from a", "--to"),
+            ("migrate wait", "--from"),
             ("completions tcsh", "bash"),
         ] {
             let error = parse(&line.split(' ').collect::<Vec<_>>()).unwrap_err().to_string();

@@ -13,14 +13,18 @@ mod connections;
 mod consume_message;
 mod consumer_progress;
 mod consumer_status;
+mod decode_message_id;
 mod delete_sub_group;
 mod delete_topic;
 mod export;
+mod export_metrics;
+mod export_pop_record;
 mod get_consumer_config;
 mod get_consumer_status;
 mod ha_status;
 mod kv_config;
 mod message_send_rt;
+mod migrate;
 mod namesrv_config;
 mod print_msg;
 mod producer;
@@ -127,6 +131,7 @@ commands! {
     query_msg_by_unique_key: QueryMsgByUniqueKey;
     query_msg_by_offset: QueryMsgByOffset;
     query_msg_trace: QueryMsgTraceById;
+    decode_message_id: #[command(name = "DecodeMessageId")] DecodeMessageId;
     print_msg: PrintMsg, PrintMsgByQueue;
     query_cq: QueryCq;
     message_send_rt:
@@ -136,4 +141,7 @@ commands! {
     stats_all: StatsAll;
     start_monitoring: StartMonitoring;
     export: ExportMetadata, ExportConfigs;
+    export_metrics: ExportMetrics;
+    export_pop_record: ExportPopRecord;
+    migrate: Migrate;
 }

@@ -88,6 +88,14 @@ pub enum Failure {
         /// Which, and why.
         errors: Vec<ServerError>,
     },
+    /// A step whose conditions do not hold.
+    #[error("{what}{}", Reasons(reasons))]
+    Unready {
+        /// The step, and what to do.
+        what: String,
+        /// What stands in its way.
+        reasons: Vec<String>,
+    },
     /// A file cannot be read or written, or holds something else.
     #[error("{path}: {reason}")]
     File {

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::resolve;
 use crate::timestamp::Timestamp;
 
-const DEFAULT_FOLDER: &str = "/tmp/rocketmq/export";
+pub(super) const DEFAULT_FOLDER: &str = "/tmp/rocketmq/export";
 /// The settings that an exported configuration has.
 const EXPORTED_SETTINGS: [&str; 16] = [
     "autoCreateSubscriptionGroup",
@@ -72,10 +72,10 @@ pub(crate) struct ExportConfigs {
 
 /// What was written.
 #[derive(Debug, Serialize)]
-struct Exported {
-    file: String,
+pub(super) struct Exported {
+    pub(super) file: String,
     #[serde(flatten)]
-    counts: BTreeMap<&'static str, usize>,
+    pub(super) counts: BTreeMap<&'static str, usize>,
 }
 
 impl std::fmt::Display for Exported {
@@ -185,7 +185,7 @@ fn exported(text: &str) -> Value {
     wanted.map(|(_, key, value)| (key, Value::String(value))).collect::<serde_json::Map<_, _>>().into()
 }
 
-fn write(folder: &Path, name: &str, content: &Value) -> Result<String, Failure> {
+pub(super) fn write(folder: &Path, name: &str, content: &Value) -> Result<String, Failure> {
     let path = folder.join(name);
     let text = serde_json::to_vec_pretty(content).map_err(|error| Failure::file(path.display(), error))?;
     fs::create_dir_all(folder).map_err(|error| Failure::file(folder.display(), error))?;

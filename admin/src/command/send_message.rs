@@ -1,15 +1,19 @@
 //! `sendMessage`: send one message.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use client::{Message, MessageQueue, Producer, SendResult};
+use client::{MASTER_ID, Message, MessageQueue, Producer, SendResult, WithCauses};
+use protocol::topic_name::TRACE_TOPIC;
 use serde::Serialize;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::message_trace::Published;
 use crate::resolve;
 use crate::table::{Align, Table};
+use crate::timestamp::Timestamp;
 
 /// Producer group of the original mqadmin.
 const GROUP: &str = "PID_SMC";
@@ -35,7 +39,7 @@ pub(crate) struct SendMessage {
     /// Queue to send it to
     #[arg(short = 'i', long = "qid", value_name = "ID", requires = "broker")]
     queue_id: Option<i32>,
-    /// Whether to trace it; only false is supported
+    /// Whether to write its trace, as clients do that trace
     #[arg(
         short = 'm',
         long = "msgTraceEnable",
@@ -62,20 +66,57 @@ struct Sent {
 
 impl SendMessage {
     pub(super) async fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
-        if self.trace {
-            eprintln!("mqadmin: the message is sent without a trace: tracing is not supported yet");
-        }
         let mut message = Message::new(&self.topic, self.body.clone());
         message.keys.clone_from(&self.keys);
         message.tags.clone_from(&self.tags);
         let producer = Producer::new(&context.client, GROUP);
+        let (at, start) = (Timestamp::now(), Instant::now());
         let result = match &self.broker {
             None => producer.send(&message).await,
             Some(broker) => producer.send_to(&message, &self.queue(context, &producer, broker).await?).await,
         };
         match result {
-            Ok(result) => context.output.show(&Sent::from(result)),
+            Ok(result) => {
+                let traced = match self.trace {
+                    true => self.write_trace(context, &producer, &result, (at, start.elapsed())).await,
+                    false => Ok(()),
+                };
+                context.output.show(&Sent::from(result))?;
+                traced
+            }
             Err(error) => Err(resolve::or_unknown_topic(&context.admin, &self.topic, error).await),
+        }
+    }
+
+    /// What is asked for by a message's id or keys has these as its own keys.
+    async fn write_trace(
+        &self,
+        context: &Context<'_>,
+        producer: &Producer,
+        sent: &SendResult,
+        (at, took): (Timestamp, Duration),
+    ) -> Result<(), Failure> {
+        let keys = self.keys.as_deref().unwrap_or_default();
+        let route = context.client.route(&sent.queue.topic).await?;
+        let entry = Published {
+            at,
+            group: GROUP,
+            topic: &self.topic,
+            msg_id: &sent.msg_id,
+            tags: self.tags.as_deref().unwrap_or_default(),
+            keys,
+            broker: route.replica_address(&sent.queue.broker_name, MASTER_ID).unwrap_or_default(),
+            body_bytes: self.body.len(),
+            cost_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
+            offset_msg_id: &sent.offset_msg_id,
+        };
+        let trace = Message::new(TRACE_TOPIC, entry.entry()).keys(format!("{} {keys}", sent.msg_id).trim_end());
+        match producer.send(&trace).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::Unready {
+                what: "the message was sent, and its trace was not:".to_owned(),
+                reasons: vec![WithCauses(&error).to_string()],
+            }),
         }
     }
 

@@ -10,6 +10,7 @@ mod failures;
 mod groups;
 mod ha_status;
 mod messages;
+mod migrate;
 mod offsets;
 mod promote_slave;
 mod query_msg_by_id;

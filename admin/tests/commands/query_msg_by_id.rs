@@ -134,3 +134,13 @@ async fn a_consumer_can_be_made_to_consume_it() {
     let keys = ["consumerGroup", "clientId", "msgId", "topic"];
     assert_eq!(keys.map(|key| request.get(key).unwrap()), ["g", "c1", &id, "TR1"]);
 }
+
+#[tokio::test]
+async fn an_id_is_decoded_without_asking_anybody() {
+    let text =
+        crate::cluster::run_at("127.0.0.1:1", &["DecodeMessageId", "-i", "7F00000100002A9F0000000000001000"]).await;
+    assert_eq!(
+        crate::cluster::cells(&text.unwrap()),
+        [["Broker address", "127.0.0.1:10911"], ["Physical offset", "4096"]]
+    );
+}

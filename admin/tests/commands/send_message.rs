@@ -46,3 +46,30 @@ async fn a_broker_and_a_queue_can_be_chosen() {
         "sendStatus": "SEND_OK", "msgId": property(request, "UNIQ_KEY").unwrap(), "offsetMsgId": OFFSET_ID});
     assert_eq!(result, expected);
 }
+
+#[tokio::test]
+async fn a_trace_of_the_message_is_sent_behind_it() {
+    let cluster = Cluster::start_with(
+        |request, broker| (request.get("topic") == Some("RMQ_SYS_TRACE_TOPIC")).then(|| Cluster::route(broker)),
+        |_| Reply::fields(&[("msgId", OFFSET_ID), ("queueId", "0"), ("queueOffset", "41")]),
+    )
+    .await;
+    cluster.run(&["sendMessage", "-t", "TR1", "-p", "hello", "-k", "k1", "-m", "true"]).await.unwrap();
+    let [message, trace] = &cluster.broker.received()[..] else { panic!("two messages") };
+    let id = property(message, "UNIQ_KEY").unwrap();
+    assert_eq!(trace.get("b"), Some("RMQ_SYS_TRACE_TOPIC"));
+    assert_eq!(property(trace, "KEYS"), Some(format!("{id} k1").as_str()));
+    let body = String::from_utf8(trace.body.to_vec()).unwrap();
+    let fields: Vec<_> = body.trim_end_matches('\u{2}').split('\u{1}').collect();
+    assert_eq!((fields[0], fields[3], fields[4], fields[5]), ("Pub", "PID_SMC", "TR1", id));
+    assert_eq!(fields[8], cluster.broker_address());
+}
+
+#[tokio::test]
+async fn a_message_without_its_trace_is_shown_and_a_failure() {
+    let failure = cluster().await.failure(&["sendMessage", "-t", "TR1", "-p", "hello", "-m", "true"]).await;
+    assert!(
+        failure.starts_with("the message was sent, and its trace was not:\n  topic RMQ_SYS_TRACE_TOPIC"),
+        "{failure}"
+    );
+}

@@ -175,6 +175,9 @@ async fn a_cluster_s_metadata_and_settings_are_written_into_files() {
             Reply::body(r#"{"subscriptionGroupTable":{"g":{"groupName":"g"},"TOOLS_CONSUMER":{"groupName":"TOOLS_CONSUMER"}}}"#)
         }
         RequestCode::GET_BROKER_CONFIG => Reply::body("flushDiskType=ASYNC_FLUSH\nlistenPort=1\n"),
+        RequestCode::GET_CONSUMER_CONNECTION_LIST => Reply::code(ResponseCode::CONSUMER_NOT_ONLINE, "nobody"),
+        RequestCode::GET_BROKER_RUNTIME_INFO => Reply::body(r#"{"table":{"putTps":"4.5 3 1"}}"#),
+        RequestCode::VIEW_BROKER_STATS_DATA => Reply::code(ResponseCode::SYSTEM_ERROR, "no such item"),
         _ => Reply::ok(),
     })
     .await;
@@ -194,6 +197,21 @@ async fn a_cluster_s_metadata_and_settings_are_written_into_files() {
     let expected = json!({"brokerConfigs": {"broker-v": {"flushDiskType": "ASYNC_FLUSH"}},
         "clusterScale": {"namesrvSize": 1, "masterBrokerSize": 1, "slaveBrokerSize": 0}});
     assert_eq!(read("configs.json"), expected);
+    cluster.run(&["exportMetrics", "-c", "DefaultCluster", "-f", &place]).await.unwrap();
+    let metrics = read("metrics.json");
+    assert_eq!(metrics["evaluateReport"]["broker-v"]["runtimeQuota"]["topicSize"], 1);
+    assert_eq!(metrics["totalData"]["totalTps"]["totalNormalInTps"], 4.5);
+}
+
+#[tokio::test]
+async fn brokers_write_their_pop_records_unless_it_is_a_dry_run() {
+    let cluster = Cluster::start(|_| Reply::ok()).await;
+    let address = cluster.broker_address();
+    let text = cluster.run(&["exportPopRecord", "-b", &address, "-d", "true"]).await.unwrap();
+    assert_eq!(cells(&text)[1], ["would be written", "-", &address]);
+    assert!(cluster.broker.received().is_empty());
+    cluster.run(&["exportPopRecord", "-b", &address]).await.unwrap();
+    assert_eq!(cluster.broker.received_with(RequestCode::POP_ROLLBACK).len(), 1);
 }
 
 #[tokio::test]

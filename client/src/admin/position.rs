@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use protocol::body::{ConsumeStats, ConsumeStatsList, ConsumerStatus, MessageQueue, QueueOffsets, QueueUnits};
-use protocol::code::RequestCode;
+use protocol::body::{
+    ConsumeStats, ConsumeStatsList, ConsumerOffsetTable, ConsumerStatus, MessageQueue, QueueOffsets, QueueUnits,
+    TimerMetrics,
+};
+use protocol::code::{RequestCode, ResponseCode};
 
 use super::Admin;
 use super::group::RELAY_TIMEOUT;
@@ -61,6 +64,28 @@ impl Admin {
             header.field("isOrder", is_order);
         });
         answer.await?.success()?.body(ConsumeStatsList::decode)
+    }
+
+    /// The offsets of all groups of a broker.
+    ///
+    /// # Errors
+    /// As [`Admin::consume_stats`].
+    pub async fn consumer_offsets(&self, broker_address: &str) -> Result<ConsumerOffsetTable, ClientError> {
+        let code = RequestCode::GET_ALL_CONSUMER_OFFSET;
+        self.request(broker_address, code, |_| {}).await?.body(ConsumerOffsetTable::decode)
+    }
+
+    /// The timers of a broker that are not due yet, by topic; `None` of a broker that has no timers.
+    ///
+    /// # Errors
+    /// Why the broker could not be asked.
+    pub async fn timer_metrics(&self, broker_address: &str) -> Result<Option<TimerMetrics>, ClientError> {
+        let answer = self.client.request(broker_address, RequestCode::GET_TIMER_METRICS, &[], |_| {}).await?;
+        // An original broker without its wheel says 1, one of before 5.0 does not know the request.
+        if matches!(answer.response(), ResponseCode::SYSTEM_ERROR | ResponseCode::REQUEST_CODE_NOT_SUPPORTED) {
+            return Ok(None);
+        }
+        answer.success()?.body(TimerMetrics::decode).map(Some)
     }
 
     /// Sets a group's offsets on a broker and returns them.

@@ -1,11 +1,16 @@
 //! Settings of brokers and name servers, and what an operator has them do at once.
 
+use std::time::Duration;
+
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::properties_text;
 
 use super::Admin;
 use crate::answer::Answer;
 use crate::error::ClientError;
+
+/// How long a broker may write.
+const EXPORT_WITHIN: Duration = Duration::from_secs(30);
 
 /// Rubbish that a broker clears away when it is told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +98,16 @@ impl Admin {
             Cleaning::ExpiredCommitLog => RequestCode::DELETE_EXPIRED_COMMITLOG,
         };
         self.request(broker_address, code, |_| {}).await?;
+        Ok(())
+    }
+
+    /// Has a broker write what it knows of popped messages into the log.
+    ///
+    /// # Errors
+    /// As [`Admin::broker_config`]; a broker that has nothing else refuses.
+    pub async fn export_pop_records(&self, broker_address: &str) -> Result<(), ClientError> {
+        let (code, within) = (RequestCode::POP_ROLLBACK, EXPORT_WITHIN);
+        self.client.request_within(broker_address, code, within, &[], |_| {}).await?.success()?;
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! Topics: create, delete, list, and what brokers say about them.
 
 use protocol::body::{
-    GroupList, TopicConfig, TopicConfigList, TopicConfigTable, TopicList, TopicRouteData, TopicStatsTable,
+    GroupList, QueueData, TopicConfig, TopicConfigList, TopicConfigTable, TopicList, TopicRouteData, TopicStatsTable,
 };
-use protocol::code::RequestCode;
+use protocol::code::{RequestCode, ResponseCode};
+use protocol::command::CommandEncoder;
 
 use super::Admin;
 use crate::error::ClientError;
@@ -92,6 +93,36 @@ impl Admin {
     /// [`ClientError::NoRoute`] when no broker has registered it.
     pub async fn topic_route(&self, topic: &str) -> Result<TopicRouteData, ClientError> {
         self.client.look_up_route(topic).await
+    }
+
+    /// A topic's route as one name server tells it; `None` if it knows no broker with the topic.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn topic_route_at(&self, name_server: &str, topic: &str) -> Result<Option<TopicRouteData>, ClientError> {
+        let code = RequestCode::GET_ROUTEINFO_BY_TOPIC;
+        let fields = |header: &mut CommandEncoder<'_>| {
+            header.field("topic", topic).field("acceptStandardJsonOnly", true);
+        };
+        let answer = self.client.request(name_server, code, &[], fields).await?;
+        if answer.response() == ResponseCode::TOPIC_NOT_EXIST {
+            return Ok(None);
+        }
+        answer.success()?.body(TopicRouteData::decode).map(Some)
+    }
+
+    /// Has one name server route a topic to a broker as `queues` says, until the broker registers a changed table. Name servers
+    /// before 5.0 refuse it.
+    ///
+    /// # Errors
+    /// As [`Admin::create_topic`].
+    pub async fn route_topic_at(&self, name_server: &str, topic: &str, queues: QueueData) -> Result<(), ClientError> {
+        let body = TopicRouteData { queue_datas: vec![queues], ..TopicRouteData::default() }.encode();
+        self.send(name_server, RequestCode::REGISTER_TOPIC_IN_NAMESRV, &body, |header| {
+            header.field("topic", topic);
+        })
+        .await?;
+        Ok(())
     }
 
     /// The range of every queue of a topic on a broker.

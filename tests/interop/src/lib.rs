@@ -20,6 +20,7 @@ pub mod master_slave_pair;
 pub mod mqadmin;
 pub mod name_server;
 pub mod open_files;
+pub mod our_mqadmin;
 pub mod port_block;
 pub mod ports;
 pub mod process;

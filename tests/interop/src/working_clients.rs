@@ -118,6 +118,11 @@ impl WorkingClients {
         longest_gap(times, since_ms, end_ms)
     }
 
+    /// From now on the topic is on these brokers.
+    pub fn are_at(&mut self, target: &Target) {
+        self.target = target.clone();
+    }
+
     /// Ends both and holds what is stored against what was acknowledged; returns what the producer says of its sends.
     ///
     /// # Panics
@@ -125,12 +130,26 @@ impl WorkingClients {
     /// went back.
     #[must_use]
     pub fn finish(self, scratch: &Scratch) -> String {
+        self.finish_with(|_| true, scratch)
+    }
+
+    /// The same where only some of what was acknowledged is still stored; all of it has to have been consumed.
+    ///
+    /// # Panics
+    /// As [`WorkingClients::finish`].
+    #[must_use]
+    pub fn finish_with(self, is_stored: impl Fn(&Ack) -> bool, scratch: &Scratch) -> String {
         let Self { name, mut producer, mut consumer, acks, target } = self;
         producer.ask_to_stop();
         let facts = producer.expect_pass();
         consumer.ask_to_stop();
         consumer.expect_pass();
-        let options = [("ack-file", acks.to_str().expect("made from text"))];
+        let text = whole_lines(&acks);
+        let stored = text.lines().filter(|line| ack(line).is_some_and(|ack| is_stored(&ack)));
+        let stored: String = stored.flat_map(|line| [line, "\n"]).collect();
+        let file = acks.with_extension("stored.txt");
+        fs::write(&file, stored).unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
+        let options = [("ack-file", file.to_str().expect("made from text"))];
         java::start(JavaClient::V5, "crash-consumer-verify", &target, &name, &options, LIMIT, scratch).expect_pass();
         facts
     }

@@ -2,15 +2,14 @@
 //! what it does to both, and that the original tool sees the same.
 
 use std::collections::BTreeSet;
-use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use interop::apache::ApacheBroker;
-use interop::binaries;
 use interop::clients::JavaClient;
 use interop::java;
 use interop::mqadmin::Mqadmin;
 use interop::name_server::NameServer;
+use interop::our_mqadmin;
 use interop::registration::wait_until_registered;
 use interop::run_lock::RunLock;
 use interop::scenario::Running;
@@ -35,8 +34,10 @@ fn our_tool_administers_brokers_of_both_kinds() {
     let _turn = RunLock::take();
     let scratch = Scratch::new("our-mqadmin");
     let name_server = NameServer::start(&scratch);
-    let ours = Turbopump::start(&Settings { shards: 1, ..Settings::beside(&name_server.address()) }, &scratch);
-    let theirs = ApacheBroker::start("apache", &name_server.address(), &scratch);
+    let properties = "traceTopicEnable=true\n";
+    let settings = Settings { shards: 1, properties, ..Settings::beside(&name_server.address()) };
+    let ours = Turbopump::start(&settings, &scratch);
+    let theirs = ApacheBroker::start_with("apache", &name_server.address(), properties, &scratch);
     let target = ours.target().clone().with(theirs.target());
     wait_until_registered(&target);
     let mut stand = Stand::start(target, &scratch);
@@ -46,6 +47,9 @@ fn our_tool_administers_brokers_of_both_kinds() {
     stand.an_idle_group_is_moved();
     stand.settings_and_permissions_change();
     stand.what_is_wrong_is_named();
+    stand.answers_come_many_times_sooner_than_from_the_original_tool(&scratch);
+    stand.a_message_s_own_trace_is_found();
+    stand.metrics_are_exported(&scratch);
     stand.consumer.ask_to_stop();
     stand.topic_and_groups_are_deleted();
 }
@@ -205,6 +209,46 @@ impl Stand {
         }
     }
 
+    /// A run of the tool, from its start to its end, both on the same brokers.
+    fn answers_come_many_times_sooner_than_from_the_original_tool(&self, scratch: &Scratch) {
+        let tool = Mqadmin::new(JavaClient::V5, &self.target.name_servers, scratch);
+        let median = |run: &dyn Fn()| {
+            let mut times: Vec<Duration> = (0..5)
+                .map(|_| {
+                    let start = Instant::now();
+                    run();
+                    start.elapsed()
+                })
+                .collect();
+            times.sort_unstable();
+            times[2]
+        };
+        let ours = median(&|| _ = self.run(&["clusterList"]));
+        let theirs = median(&|| assert!(!tool.run("clusterList", &[]).rows().is_empty()));
+        println!("clusterList, medians of 5 runs: ours {ours:?}, the original {theirs:?}");
+        assert!(ours * 5 < theirs, "ours {ours:?}, the original {theirs:?}");
+    }
+
+    fn a_message_s_own_trace_is_found(&self) {
+        let sent = self.run(&["sendMessage", "-t", TOPIC, "-b", "apache", "-p", "traced", "-m", "true"]);
+        let id = &sent[1][4];
+        until("its trace", LIMIT, || {
+            let trace = try_run(&self.target, &["queryMsgTraceById", "-i", id])?;
+            let is_it = |row: &Vec<String>| row[0] == "Pub" && row.last().is_some_and(|status| status == "success");
+            if trace.iter().any(is_it) { Ok(()) } else { Err(format!("{trace:?}")) }
+        });
+    }
+
+    fn metrics_are_exported(&self, scratch: &Scratch) {
+        let folder = scratch.folder("metrics");
+        self.run(&["exportMetrics", "-c", CLUSTER, "-f", folder.to_str().expect("made from text")]);
+        let text = std::fs::read_to_string(folder.join("metrics.json")).expect("the file");
+        for name in ["apache", self.our_name()] {
+            assert!(text.contains(&format!("{name:?}: {{")), "{text}");
+        }
+        assert_eq!(text.matches("JAVA%V5_5_0").count(), 2, "the consumer's client at both: {text}");
+    }
+
     fn topic_and_groups_are_deleted(&self) {
         assert_eq!(self.run(&["deleteSubGroup", "-c", CLUSTER, "-g", IDLE, "-r", "true"]).len(), 3);
         self.run(&["deleteTopic", "-c", CLUSTER, "-t", TOPIC]);
@@ -217,20 +261,10 @@ impl Stand {
     }
 }
 
-/// The printed lines that are not empty, split at white space.
 fn run(target: &Target, arguments: &[&str]) -> Vec<Vec<String>> {
-    try_run(target, arguments).unwrap_or_else(|error| panic!("mqadmin {arguments:?}: {error}"))
+    our_mqadmin::run(&target.name_servers, arguments)
 }
 
-/// The same, or what it said on standard error.
 fn try_run(target: &Target, arguments: &[&str]) -> Result<Vec<Vec<String>>, String> {
-    let mut command = Command::new(binaries::path_of("mqadmin"));
-    command.args(["-n", &target.name_servers]).args(arguments).env_remove("NAMESRV_ADDR");
-    let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        return Err(format!("{}{text}", String::from_utf8_lossy(&output.stderr)));
-    }
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    Ok(lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect())
+    our_mqadmin::try_run(&target.name_servers, arguments)
 }
