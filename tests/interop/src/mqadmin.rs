@@ -63,7 +63,7 @@ impl Mqadmin {
 
     fn run_once(&self, subcommand: &str, arguments: &[&str]) -> Printed {
         let mut command = java::java(self.client, &self.home);
-        command.env("ROCKETMQ_HOME", &self.home).arg("org.apache.rocketmq.tools.command.MQAdminStartup");
+        command.env("ROCKETMQ_HOME", &self.home).arg("interop.Tool");
         command.args([subcommand, "-n", &self.name_servers]).args(arguments);
         let output = command.output();
         let Output { stdout, stderr, .. } = output.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
