@@ -4,6 +4,7 @@
 //! next number. The struct of a kind is not changed once a release wrote it: its successor is a new kind.
 
 use crate::consumer_offsets::StoredOffsets;
+use crate::pop::{StoredOrderedPop, StoredPop, StoredPopEnds};
 use crate::subscription_group_table::StoredGroup;
 use crate::topic_table::StoredTopic;
 use protocol::body::DataVersion;
@@ -210,6 +211,16 @@ pub enum ControlRecord {
     TimerDone(TimerDone),
     /// Timers were stored again.
     TimersRolled(TimersRolled),
+    /// Messages are invisible to groups, until the times that are named.
+    PopsTaken(Vec<StoredPop>),
+    /// Messages are invisible no more.
+    PopsEnded(Vec<StoredPopEnds>),
+    /// What ordered pops hold.
+    OrderedPops(Vec<StoredOrderedPop>),
+    /// What was popped of a topic was forgotten.
+    PopsOfTopicRemoved(String),
+    /// What a group popped was forgotten.
+    PopsOfGroupRemoved(String),
 }
 
 impl ControlRecord {
@@ -232,6 +243,11 @@ impl ControlRecord {
             Self::TimerStored(payload) => encode_payload(22, payload, out),
             Self::TimerDone(payload) => encode_payload(23, payload, out),
             Self::TimersRolled(payload) => encode_payload(24, payload, out),
+            Self::PopsTaken(payload) => encode_payload(30, payload, out),
+            Self::PopsEnded(payload) => encode_payload(31, payload, out),
+            Self::OrderedPops(payload) => encode_payload(32, payload, out),
+            Self::PopsOfTopicRemoved(payload) => encode_payload(33, payload, out),
+            Self::PopsOfGroupRemoved(payload) => encode_payload(34, payload, out),
         }
     }
 
@@ -262,6 +278,11 @@ impl ControlRecord {
             22 => Self::TimerStored(decode_payload(kind, payload)?),
             23 => Self::TimerDone(decode_payload(kind, payload)?),
             24 => Self::TimersRolled(decode_payload(kind, payload)?),
+            30 => Self::PopsTaken(decode_payload(kind, payload)?),
+            31 => Self::PopsEnded(decode_payload(kind, payload)?),
+            32 => Self::OrderedPops(decode_payload(kind, payload)?),
+            33 => Self::PopsOfTopicRemoved(decode_payload(kind, payload)?),
+            34 => Self::PopsOfGroupRemoved(decode_payload(kind, payload)?),
             _ => return Err(ControlRecordError::UnknownKind { kind }),
         };
         Ok(record)

@@ -2,6 +2,7 @@
 
 use crate::consumer_offsets::{ConsumerOffsets, ConsumerOffsetsSnapshot};
 use crate::control_record::ControlRecord;
+use crate::pop::{PopTable, PopTableSnapshot};
 use crate::schedule_progress::ScheduleProgress;
 use crate::subscription_group_table::{GroupOptions, GroupTableSnapshot, SubscriptionGroupTable};
 use crate::timers::{TimerTable, TimerTableSnapshot};
@@ -25,6 +26,8 @@ pub struct ControlTables {
     /// What was delivered of the timers, and how many wait. Its records go into the log with the messages that they are
     /// about, not by [`ControlTables::take_records`].
     pub timers: TimerTable,
+    /// What POP made invisible.
+    pub pops: PopTable,
 }
 
 /// All tables at one moment.
@@ -42,6 +45,8 @@ pub struct ControlTablesSnapshot {
     pub half_messages: Vec<StoredHalf>,
     /// Timers.
     pub timers: TimerTableSnapshot,
+    /// What POP made invisible.
+    pub pops: PopTableSnapshot,
 }
 
 impl ControlTables {
@@ -54,6 +59,7 @@ impl ControlTables {
             schedule: ScheduleProgress::new(),
             half_messages: HalfMessages::new(),
             timers: TimerTable::default(),
+            pops: PopTable::new(),
         }
     }
 
@@ -66,6 +72,7 @@ impl ControlTables {
             schedule: ScheduleProgress::restore(&snapshot.schedule),
             half_messages: HalfMessages::restore(&snapshot.half_messages),
             timers: TimerTable::restore(&snapshot.timers),
+            pops: PopTable::restore(&snapshot.pops),
         }
     }
 
@@ -79,6 +86,7 @@ impl ControlTables {
             schedule: self.schedule.snapshot(),
             half_messages: self.half_messages.snapshot(),
             timers: self.timers.snapshot(),
+            pops: self.pops.snapshot(),
         }
     }
 
@@ -93,8 +101,15 @@ impl ControlTables {
     pub fn take_records(&mut self, records: &mut Vec<ControlRecord>) {
         self.topics.take_records(records);
         self.groups.take_records(records);
-        self.offsets.take_records(records);
+        self.take_consumption_records(records);
         self.schedule.take_records(records);
+    }
+
+    /// As [`ControlTables::take_records`], of pops and offsets alone. Pops come first: a position that is in the log without them
+    /// would pass messages over that nobody has.
+    pub fn take_consumption_records(&mut self, records: &mut Vec<ControlRecord>) {
+        self.pops.take_records(records);
+        self.offsets.take_records(records);
     }
 
     /// Replays one change. It is not recorded again.
@@ -116,6 +131,11 @@ impl ControlTables {
             ControlRecord::TimerStored(stored) => self.timers.apply_stored(stored),
             ControlRecord::TimerDone(done) => self.timers.apply_done(done),
             ControlRecord::TimersRolled(rolled) => self.timers.apply_rolled(*rolled),
+            ControlRecord::PopsTaken(taken) => self.pops.apply_taken(taken),
+            ControlRecord::PopsEnded(ended) => self.pops.apply_ended(ended),
+            ControlRecord::OrderedPops(ordered) => self.pops.apply_ordered(ordered),
+            ControlRecord::PopsOfTopicRemoved(topic) => _ = self.pops.drop_topic(topic),
+            ControlRecord::PopsOfGroupRemoved(group) => _ = self.pops.drop_group(group),
         }
     }
 }

@@ -76,6 +76,11 @@ impl GroupCommit {
         }
     }
 
+    /// What the answers that wait take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.open.bytes.len() + self.sealed.iter().map(|batch| batch.bytes.len()).sum::<usize>()
+    }
+
     /// How many answers wait.
     pub(crate) fn len(&self) -> usize {
         self.open.waiters.len() + self.sealed.iter().map(|batch| batch.waiters.len()).sum::<usize>()

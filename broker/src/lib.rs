@@ -28,6 +28,7 @@ pub mod master_slave;
 pub mod metrics;
 pub mod parked_pulls;
 pub mod placement;
+pub mod pop;
 pub mod preflight;
 pub mod process;
 mod processor;

@@ -76,6 +76,7 @@ pub async fn run<E: Env>(shard: Rc<Shard<E>>) {
         shard.tick_copies();
         shard.parked.borrow_mut().expired(now_ms, &mut woken);
         woken.drain(..).for_each(|job| pull::run_again(&shard, job));
+        shard.tend_pops();
         client_call::expire(&shard);
         // By the present setting: it may change while the shard runs.
         if now.saturating_duration_since(checked_at) >= shard.config.transactions.check_interval {

@@ -8,8 +8,8 @@ use crate::env::Env;
 use crate::processor::{
     broker_stats, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
     consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset,
-    offset_reset, pull, query_message, queue_units, recall, relay, reply, resume_check, runtime_info, send, send_back,
-    timer_tables, topic_admin, view,
+    offset_reset, pop, pull, query_message, queue_units, recall, relay, reply, resume_check, runtime_info, send,
+    send_back, timer_tables, topic_admin, view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
@@ -119,6 +119,13 @@ impl<E: Env> Routes<E> {
         always(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
         any(RequestCode::GET_MASTER_SLAVE_STATE, master_slave::state),
         any(RequestCode::PROMOTE_SLAVE, master_slave::promote),
+        leader(RequestCode::POP_MESSAGE, pop::take::run),
+        leader(RequestCode::ACK_MESSAGE, pop::ack::run),
+        leader(RequestCode::PEEK_MESSAGE, pop::look::peek),
+        leader(RequestCode::CHANGE_MESSAGE_INVISIBLETIME, pop::change_invisible_time::run),
+        leader(RequestCode::NOTIFICATION, pop::look::notification),
+        leader(RequestCode::POLLING_INFO, pop::look::polling),
+        leader(RequestCode::BATCH_ACK_MESSAGE, pop::batch_ack::run),
     ];
 
     const ASCENDING: () = {
@@ -158,6 +165,16 @@ pub(crate) fn answered_by(number: u16) -> AnsweredBy {
     Routes::<RealEnv>::ALL.get(usize::from(number)).map_or(AnsweredBy::Any, |route| route.answered_by)
 }
 
+/// Why a code has no row that the reference has one for, where that is not plain.
+fn why_not(code: RequestCode) -> &'static str {
+    match code {
+        RequestCode::POP_ROLLBACK => {
+            ": what was popped stands in the log, there is no second store to bring it back from"
+        }
+        _ => "",
+    }
+}
+
 /// Runs the processor of a request.
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let () = Routes::<E>::ASCENDING;
@@ -165,7 +182,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
         Some(route) => (route.run)(shard, request),
         None => {
             let code = request.header.code;
-            let remark = format!(" request type {code} not supported");
+            let remark = format!(" request type {code} not supported{}", why_not(RequestCode(code)));
             Err(Halt::refuse(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark))
         }
     }

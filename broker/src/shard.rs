@@ -39,6 +39,7 @@ use crate::live_config::LiveConfig;
 use crate::master_slave::MasterSlave;
 use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
 use crate::parked_pulls::ParkedPulls;
+use crate::pop::PopState;
 use crate::processor::client_call::{self, Waiter};
 use crate::processor::pull::{self, PullJob};
 use crate::queue_locks::QueueLocks;
@@ -115,6 +116,7 @@ pub struct Shard<E: Env> {
     /// Its part as a master or slave; never set in another mode.
     pub(crate) master_slave: OnceCell<MasterSlave>,
     pub(crate) timers: TimerSignals,
+    pub(crate) pops: PopState,
 }
 
 /// Buffers that requests use one after the other.
@@ -196,6 +198,7 @@ impl<E: Env> Shard<E> {
             installing: Installing::default(),
             master_slave: OnceCell::new(),
             timers: TimerSignals::default(),
+            pops: PopState::default(),
         }
     }
 
@@ -269,8 +272,9 @@ impl<E: Env> Shard<E> {
 
     /// Makes an entry of everything appended since the last one, and a batch of the answers that wait for it.
     pub(crate) fn seal(&self) {
-        // Another replica may lead the next moment, and has to know the offsets.
-        let are_offsets_logged = self.replica.get().is_none() || self.log_offsets();
+        // Another replica may lead the next moment, and has to know the offsets; and nobody hears of a pop that is not in the log.
+        let wants_offsets = self.replica.get().is_some() || self.tables.borrow().pops.is_dirty();
+        let are_offsets_logged = !wants_offsets || self.log_offsets();
         let end = self.store.log().seal();
         // Those who were to hear of an offset that the log does not take now wait for the next batch.
         if are_offsets_logged {
@@ -309,14 +313,15 @@ impl<E: Env> Shard<E> {
         self.append_records(scratch)
     }
 
-    /// Appends the offsets that consumers committed since the last call. False: some have to wait for the log.
+    /// Appends what was popped and the offsets that consumers committed since the last call. False: some have to wait for the
+    /// log.
     pub(crate) fn log_offsets(&self) -> bool {
         let mut scratch = self.scratch.borrow_mut();
         // What waits goes first, and nothing is taken meanwhile: the table keeps one position a queue, a list would grow.
         if !self.append_records(&mut scratch) {
             return false;
         }
-        self.tables.borrow_mut().offsets.take_records(&mut scratch.records);
+        self.tables.borrow_mut().take_consumption_records(&mut scratch.records);
         self.append_records(&mut scratch)
     }
 
@@ -459,7 +464,11 @@ impl<E: Env> Shard<E> {
         let mut woken = std::mem::take(&mut self.scratch.borrow_mut().woken);
         let now_ms = self.env.now_ms();
         let arrivals = Arrivals::new(&self.store);
+        let are_pops_held = self.pops.has_listeners();
         let limit = self.store.confirm(|queue, from, end| {
+            if are_pops_held {
+                self.pops.grew(&self.store.queues().borrow(), queue);
+            }
             let mut parked = self.parked.borrow_mut();
             if parked.parked_in(queue) == 0 {
                 return;
@@ -483,6 +492,9 @@ impl<E: Env> Shard<E> {
         }
         for job in woken.drain(..) {
             pull::run_again(self, job);
+        }
+        if are_pops_held {
+            self.wake_pops();
         }
         self.scratch.borrow_mut().woken = woken;
     }
@@ -607,6 +619,7 @@ impl<E: Env> Shard<E> {
     /// A connection is gone, and what waited for it.
     pub fn forget(self: &Rc<Self>, peer: &Peer) {
         self.parked.borrow_mut().cancel(peer.id.to_u64());
+        self.pops.held.borrow_mut().cancel(peer.id.to_u64());
         client_call::closed(self, peer.id);
         crate::processor::heartbeat::connection_closed(self, peer.id);
     }

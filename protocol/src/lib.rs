@@ -13,6 +13,7 @@ pub mod header;
 mod json_reader;
 pub mod language;
 pub mod message_id;
+pub mod pop_handle;
 pub mod properties;
 pub mod properties_text;
 pub mod recall_handle;

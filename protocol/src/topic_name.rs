@@ -169,6 +169,18 @@ pub fn pop_retry_topic(group: &str, topic: &str) -> String {
     format!("{RETRY_PREFIX}{group}_{topic}")
 }
 
+/// The same where `enableRetryTopicV2` is set: no group nor topic has a `+` in it, so that it can be taken apart.
+pub fn pop_retry_topic_v2(group: &str, topic: &str) -> String {
+    format!("{RETRY_PREFIX}{group}+{topic}")
+}
+
+/// The topic whose retries by POP lie in `topic`; `topic` itself where it is no such retry topic of the group.
+pub fn pop_normal_topic<'a>(topic: &'a str, group: &str) -> &'a str {
+    let behind_group = topic.strip_prefix(RETRY_PREFIX).and_then(|rest| rest.strip_prefix(group));
+    let normal = behind_group.and_then(|rest| rest.strip_prefix(['_', '+']));
+    normal.filter(|normal| !normal.is_empty()).unwrap_or(topic)
+}
+
 /// Whether this is the retry topic of some group.
 pub fn is_retry_topic(topic: &str) -> bool {
     topic.starts_with(RETRY_PREFIX)
@@ -241,6 +253,10 @@ mod tests {
         assert_eq!(retry_topic("g"), "%RETRY%g");
         assert_eq!(dlq_topic("g"), "%DLQ%g");
         assert_eq!(pop_retry_topic("g", "T"), "%RETRY%g_T");
+        assert_eq!(pop_retry_topic_v2("g", "T"), "%RETRY%g+T");
+        for (topic, normal) in [("%RETRY%g_T", "T"), ("%RETRY%g+T", "T"), ("T", "T"), ("%RETRY%g", "%RETRY%g")] {
+            assert_eq!(pop_normal_topic(topic, "g"), normal, "{topic}");
+        }
         assert_eq!(retry_group("%RETRY%g"), Some("g"));
         assert_eq!(retry_group("g"), None);
     }

@@ -18,7 +18,7 @@ pub const PATH: &str = "checkpoint";
 /// The one before it.
 pub const PREVIOUS_PATH: &str = "checkpoint.prev";
 const MAGIC: u32 = 0x5450_4350;
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 32;
 
 /// One queue's part of a checkpoint.

@@ -13,6 +13,7 @@ mod local_address;
 pub mod machine_defaults;
 pub mod network;
 pub mod parse;
+pub mod pops;
 pub mod property;
 pub mod property_table;
 pub mod pulls;
@@ -43,6 +44,7 @@ pub use self::error::{ConfigError, ConfigErrors, ConfigWarning};
 pub use self::identity::Identity;
 pub use self::machine_defaults::MachineDefaults;
 pub use self::network::Network;
+pub use self::pops::Pops;
 pub use self::pulls::{Pulls, TransferLimits};
 pub use self::queries::Queries;
 pub use self::registration::Registration;
@@ -80,6 +82,8 @@ pub struct BrokerConfig {
     pub transactions: Transactions,
     /// Limits of pulls.
     pub pulls: Pulls,
+    /// POP consumption.
+    pub pops: Pops,
     /// Finding messages by key.
     pub queries: Queries,
     /// What the broker remembers of clients.
@@ -124,6 +128,7 @@ impl BrokerConfig {
             sends: Sends::from_values(&values),
             transactions: Transactions::from_values(&values),
             pulls: Pulls::from_values(&values),
+            pops: Pops::from_values(&values),
             queries: Queries::from_values(&values),
             consumers: Consumers::from_values(&values),
             registration: Registration::from_values(&values, &mut warnings),

@@ -140,6 +140,7 @@ fn needed_for(property: &str) -> &'static str {
             "brokerRole=SYNC_MASTER\nenableAutoInSyncReplicas=true\ninSyncReplicas=3\n"
         }
         "enableAutoInSyncReplicas" => "brokerRole=SYNC_MASTER\n",
+        "popInflightMessageThreshold" => "enablePopMessageThreshold=true\n",
         "haMasterAddress" | "brokerId" => "brokerRole=SLAVE\nbrokerId=7\n",
         _ => "",
     }
@@ -148,11 +149,11 @@ fn needed_for(property: &str) -> &'static str {
 #[test]
 fn every_working_property_reaches_a_field() {
     let fields = |config: &BrokerConfig| {
-        let BrokerConfig { identity, network, shards, store, topics, timers, .. } = config;
+        let BrokerConfig { identity, network, shards, store, topics, timers, pops, .. } = config;
         let BrokerConfig {
             sends, transactions, pulls, queries, consumers, registration, replication, endpoint, ..
         } = config;
-        let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}{timers:?}");
+        let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}{timers:?}{pops:?}");
         let Replication { mode, slave_reads, catch_up_bytes_per_second, .. } = replication;
         let copies = format!("{mode:?}{slave_reads:?}{catch_up_bytes_per_second}");
         format!("{first}{sends:?}{transactions:?}{pulls:?}{queries:?}{consumers:?}{registration:?}{copies}{endpoint:?}")

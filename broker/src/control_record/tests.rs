@@ -1,6 +1,7 @@
 //! Round trips, and bytes that are no records.
 
 use super::*;
+use crate::pop::{OrderedMessage, OrderedPop};
 use proptest::prelude::*;
 
 fn offsets() -> StoredOffsets {
@@ -9,6 +10,29 @@ fn offsets() -> StoredOffsets {
 
 fn version() -> StoredVersion {
     StoredVersion { state_version: 0, timestamp_ms: 1_795_256_531_784, counter: 3 }
+}
+
+fn popped() -> StoredPop {
+    StoredPop {
+        group: "g".to_owned(),
+        topic: "T".to_owned(),
+        queue_id: 3,
+        pop_ms: 1_795_256_531_784,
+        due_ms: 1_795_256_591_784,
+        is_suspended: true,
+        offsets: vec![0, 1, 5],
+    }
+}
+
+fn ordered_pop() -> StoredOrderedPop {
+    let message = OrderedMessage { offset: 7, visible_ms: 1_795_256_591_784, is_acked: false, times: 2 };
+    let state = OrderedPop {
+        attempt_id: "a try".to_owned(),
+        pop_ms: 1_795_256_531_784,
+        next: 9,
+        messages: vec![message, OrderedMessage { offset: 8, is_acked: true, ..message }],
+    };
+    StoredOrderedPop { group: "g".to_owned(), topic: "T".to_owned(), queue_id: 3, state: Some(state) }
 }
 
 fn one_of_each() -> Vec<ControlRecord> {
@@ -46,6 +70,16 @@ fn one_of_each() -> Vec<ControlRecord> {
             at_ms: 1_795_256_531_785,
         }),
         ControlRecord::TimersRolled(TimersRolled { queue_offset: 10 }),
+        ControlRecord::PopsTaken(vec![popped()]),
+        ControlRecord::PopsEnded(vec![StoredPopEnds {
+            group: "g".to_owned(),
+            topic: "%RETRY%g_T".to_owned(),
+            queue_id: 0,
+            offsets: vec![7, u64::MAX],
+        }]),
+        ControlRecord::OrderedPops(vec![ordered_pop(), StoredOrderedPop { state: None, ..ordered_pop() }]),
+        ControlRecord::PopsOfTopicRemoved("T".to_owned()),
+        ControlRecord::PopsOfGroupRemoved("g".to_owned()),
     ]
 }
 
@@ -93,6 +127,11 @@ fn every_kind_is_written_as_the_first_release_wrote_it() {
         (22, 26, 52_131_619),
         (23, 42, 1_275_455_846),
         (24, 10, 177_274_857),
+        (30, 90, 925_786_273),
+        (31, 70, 374_687_273),
+        (32, 186, 488_154_655),
+        (33, 10, 713_256_455),
+        (34, 10, 407_635_548),
     ];
     assert_eq!(written, first_release);
     let hex: String = encode(&one_of_each()[10]).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -34,8 +34,38 @@ pub struct ShardReport {
     pub(crate) has_ring: bool,
     pub(crate) is_failed: bool,
     pub(crate) is_disk_full: bool,
+    pub(crate) pops: PopCounts,
     /// `None` for a shard that stands alone.
     pub(crate) replication: Option<ReplicationStatus>,
+}
+
+/// POP in one shard.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PopCounts {
+    /// Messages that are invisible to a group.
+    pub(crate) invisible: usize,
+    /// Requests that wait for a message.
+    pub(crate) held: usize,
+    /// Messages that went to retry topics.
+    pub(crate) revived: u64,
+    /// Messages that became dead letters.
+    pub(crate) dead: u64,
+    /// How late the first message is that should be visible again, ms.
+    pub(crate) late_ms: i64,
+}
+
+impl PopCounts {
+    fn of<E: Env>(shard: &Shard<E>) -> Self {
+        let (tables, pops) = (shard.tables.borrow(), &shard.pops);
+        let due_ms = tables.pops.first_due_ms();
+        Self {
+            invisible: tables.pops.len(),
+            held: pops.held.borrow().len(),
+            revived: pops.revived.get(),
+            dead: pops.dead.get(),
+            late_ms: due_ms.map_or(0, |due_ms| shard.env.now_ms().saturating_sub(due_ms).max(0)),
+        }
+    }
 }
 
 impl ShardReport {
@@ -80,6 +110,7 @@ impl ShardReport {
             has_ring: log.has_ring(),
             is_failed: log.failure().is_some(),
             is_disk_full: shard.disk_is_full.get(),
+            pops: PopCounts::of(shard),
             replication: shard.replication_status(),
         }
     }

@@ -53,6 +53,7 @@ pub(crate) fn write_report(
     if endpoint.store {
         write_store(families, labels, report);
     }
+    write_pops(families, labels, report);
     write_shard(families, labels, report);
     if let Some(status) = &report.replication {
         write_replication(families, labels, status);
@@ -142,6 +143,20 @@ fn write_store(families: &mut Families, labels: &ShardLabels<'_>, report: &Shard
     families.gauge("rocketmq_storage_flush_behind_bytes", help, &all, report.load.unsynced_bytes as f64);
     let help = "Bytes of the log that its queues do not have yet: none, they get messages when the log does";
     families.gauge("rocketmq_storage_dispatch_behind_bytes", help, &all, 0.0);
+}
+
+/// The reference counts checkpoints, of up to 32 messages each, and retries by group and topic.
+fn write_pops(families: &mut Families, labels: &ShardLabels<'_>, report: &ShardReport) {
+    let (all, pops) = (labels.with(&[]), report.pops);
+    let help = "Popped messages that are invisible to a group";
+    families.gauge("rocketmq_pop_checkpoint_buffer_size", help, &all, pops.invisible as f64);
+    let help = "How late the first message is that should be visible again, ms";
+    families.gauge("rocketmq_pop_revive_latency", help, &all, pops.late_ms as f64);
+    let help = "Messages that nobody acknowledged in time and that were stored in retry topics";
+    families.counter("rocketmq_pop_revive_retry_messages_total", help, &all, pops.revived as f64);
+    let help = "Messages that nobody acknowledged in time, too often, and that became dead letters";
+    families.counter("turbopump_pop_dead_letters_total", help, &all, pops.dead as f64);
+    families.gauge("turbopump_held_pops", "Pops and notifications that wait for a message", &all, pops.held as f64);
 }
 
 /// What only this broker has.

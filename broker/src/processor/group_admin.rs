@@ -30,6 +30,7 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     {
         let mut tables = shard.tables.borrow_mut();
         tables.groups.delete(group, shard.env.now_ms());
+        tables.pops.remove_group(group);
         if clean_offset {
             tables.offsets.remove_group(group);
         }

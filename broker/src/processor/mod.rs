@@ -19,6 +19,7 @@ pub(crate) mod lock;
 pub(crate) mod master_slave;
 pub(crate) mod offset;
 pub(crate) mod offset_reset;
+pub(crate) mod pop;
 pub(crate) mod pull;
 pub(crate) mod query_message;
 pub(crate) mod queue_units;

@@ -175,8 +175,10 @@ impl Reset {
             if let Some((queue, _)) = shard.queue_range(&self.topic, queue_id) {
                 shard.parked.borrow_mut().wake_all(queue, &mut woken);
             }
+            shard.pops.note_arrival(&self.topic, queue_id);
         }
         woken.into_iter().for_each(|job| super::pull::run_after_reset(shard, job));
+        shard.wake_pops();
     }
 
     async fn by_the_members<E: Env>(&self, shard: &Rc<Shard<E>>, ticket: Ticket) -> Result<(), Refusal> {

@@ -184,7 +184,15 @@ fn filter_of<E: Env>(
     }
     let header = request.header;
     let kind = header.get("expressionType").unwrap_or_default();
-    let expression = header.get("subscription").unwrap_or_default();
+    inline_filter(shard, kind, header.get("subscription").unwrap_or_default())
+}
+
+/// The filter of an expression that stands in a request's header.
+pub(crate) fn inline_filter<E: Env>(
+    shard: &Shard<E>,
+    kind: &str,
+    expression: &str,
+) -> Result<Rc<SubscriptionFilter>, Halt> {
     let filter = if is_by_tag(kind) {
         SubscriptionFilter::parse(kind, expression).map(Rc::new)
     } else {

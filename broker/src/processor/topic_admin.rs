@@ -55,6 +55,7 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
             request.ticket().succeed(shard);
             return Ok(());
         }
+        tables.pops.remove_topic(topic);
         tables.offsets.remove_topic(topic);
     }
     // Admitted above, so the record is in the log before anybody can make the topic anew.

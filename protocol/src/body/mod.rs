@@ -25,6 +25,7 @@ macro_rules! json_body {
     };
 }
 
+pub mod batch_ack;
 pub mod broker_stats;
 pub mod cluster_info;
 pub mod connection;
@@ -56,6 +57,7 @@ pub mod topic_config;
 pub mod topic_list;
 pub mod topic_stats;
 
+pub use batch_ack::{BatchAck, QueueAcks};
 pub use broker_stats::{BrokerStatsData, BrokerStatsItem};
 pub use cluster_info::ClusterInfo;
 pub use connection::{Connection, ConsumerConnection, ProducerConnection};

@@ -21,6 +21,7 @@ pub mod mqadmin;
 pub mod name_server;
 pub mod open_files;
 pub mod our_mqadmin;
+pub mod pops;
 pub mod port_block;
 pub mod ports;
 pub mod process;

@@ -335,7 +335,7 @@ fn the_port_for_urgent_requests_serves_sends_and_pulls_too() {
 #[test]
 fn what_is_not_served_is_answered_so() {
     let cluster = Cluster::start("administration-not-served");
-    for code in [RequestCode::PEEK_MESSAGE, RequestCode::POP_MESSAGE] {
+    for code in [RequestCode::POP_LITE_MESSAGE, RequestCode::LITE_SUBSCRIPTION_CTL] {
         let (answer, remark) = cluster.refused(code, &[], &[]);
         assert_eq!(answer, ResponseCode::REQUEST_CODE_NOT_SUPPORTED);
         assert_eq!(remark, format!(" request type {} not supported", code.0));

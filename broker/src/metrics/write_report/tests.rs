@@ -61,6 +61,7 @@ fn report() -> ShardReport {
         has_ring: true,
         is_failed: false,
         is_disk_full: false,
+        pops: super::super::shard_report::PopCounts::default(),
         replication: None,
     }
 }
