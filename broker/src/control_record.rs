@@ -3,6 +3,7 @@
 //! Layout: format version u8 | kind u8 | payload (rkyv, of the struct of that kind). A new kind of change gets the
 //! next number. The struct of a kind is not changed once a release wrote it: its successor is a new kind.
 
+use crate::assignment::StoredRequestMode;
 use crate::consumer_offsets::StoredOffsets;
 use crate::pop::{StoredOrderedPop, StoredPop, StoredPopEnds};
 use crate::subscription_group_table::StoredGroup;
@@ -221,6 +222,8 @@ pub enum ControlRecord {
     PopsOfTopicRemoved(String),
     /// What a group popped was forgotten.
     PopsOfGroupRemoved(String),
+    /// How a group gets a topic's messages was set.
+    RequestModePut(StoredRequestMode),
 }
 
 impl ControlRecord {
@@ -248,6 +251,7 @@ impl ControlRecord {
             Self::OrderedPops(payload) => encode_payload(32, payload, out),
             Self::PopsOfTopicRemoved(payload) => encode_payload(33, payload, out),
             Self::PopsOfGroupRemoved(payload) => encode_payload(34, payload, out),
+            Self::RequestModePut(payload) => encode_payload(40, payload, out),
         }
     }
 
@@ -283,6 +287,7 @@ impl ControlRecord {
             32 => Self::OrderedPops(decode_payload(kind, payload)?),
             33 => Self::PopsOfTopicRemoved(decode_payload(kind, payload)?),
             34 => Self::PopsOfGroupRemoved(decode_payload(kind, payload)?),
+            40 => Self::RequestModePut(decode_payload(kind, payload)?),
             _ => return Err(ControlRecordError::UnknownKind { kind }),
         };
         Ok(record)

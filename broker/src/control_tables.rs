@@ -1,5 +1,6 @@
 //! The tables of a shard that survive a restart, together: what a checkpoint holds and what control records change.
 
+use crate::assignment::{RequestModes, StoredRequestMode};
 use crate::consumer_offsets::{ConsumerOffsets, ConsumerOffsetsSnapshot};
 use crate::control_record::ControlRecord;
 use crate::pop::{PopTable, PopTableSnapshot};
@@ -28,6 +29,8 @@ pub struct ControlTables {
     pub timers: TimerTable,
     /// What POP made invisible.
     pub pops: PopTable,
+    /// How groups get the messages of topics.
+    pub request_modes: RequestModes,
 }
 
 /// All tables at one moment.
@@ -47,6 +50,8 @@ pub struct ControlTablesSnapshot {
     pub timers: TimerTableSnapshot,
     /// What POP made invisible.
     pub pops: PopTableSnapshot,
+    /// How groups get the messages of topics, ascending by topic and group.
+    pub request_modes: Vec<StoredRequestMode>,
 }
 
 impl ControlTables {
@@ -60,6 +65,7 @@ impl ControlTables {
             half_messages: HalfMessages::new(),
             timers: TimerTable::default(),
             pops: PopTable::new(),
+            request_modes: RequestModes::default(),
         }
     }
 
@@ -73,6 +79,7 @@ impl ControlTables {
             half_messages: HalfMessages::restore(&snapshot.half_messages),
             timers: TimerTable::restore(&snapshot.timers),
             pops: PopTable::restore(&snapshot.pops),
+            request_modes: RequestModes::restore(&snapshot.request_modes),
         }
     }
 
@@ -87,6 +94,7 @@ impl ControlTables {
             half_messages: self.half_messages.snapshot(),
             timers: self.timers.snapshot(),
             pops: self.pops.snapshot(),
+            request_modes: self.request_modes.snapshot(),
         }
     }
 
@@ -101,6 +109,7 @@ impl ControlTables {
     pub fn take_records(&mut self, records: &mut Vec<ControlRecord>) {
         self.topics.take_records(records);
         self.groups.take_records(records);
+        self.request_modes.take_records(records);
         self.take_consumption_records(records);
         self.schedule.take_records(records);
     }
@@ -116,9 +125,15 @@ impl ControlTables {
     pub fn apply(&mut self, record: &ControlRecord) {
         match record {
             ControlRecord::TopicPut(put) => self.topics.apply_put(put),
-            ControlRecord::TopicDelete(delete) => self.topics.apply_delete(delete),
+            ControlRecord::TopicDelete(delete) => {
+                self.topics.apply_delete(delete);
+                self.request_modes.drop_topic(&delete.topic);
+            }
             ControlRecord::GroupPut(put) => self.groups.apply_put(put),
-            ControlRecord::GroupDelete(delete) => self.groups.apply_delete(delete),
+            ControlRecord::GroupDelete(delete) => {
+                self.groups.apply_delete(delete);
+                self.request_modes.drop_group(&delete.group);
+            }
             ControlRecord::Offsets(changed) => self.offsets.apply_offsets(changed),
             ControlRecord::OffsetsReplaced(replaced) => self.offsets.replace(replaced),
             ControlRecord::OffsetReset(reset) => self.offsets.apply_reset(reset),
@@ -136,6 +151,7 @@ impl ControlTables {
             ControlRecord::OrderedPops(ordered) => self.pops.apply_ordered(ordered),
             ControlRecord::PopsOfTopicRemoved(topic) => _ = self.pops.drop_topic(topic),
             ControlRecord::PopsOfGroupRemoved(group) => _ = self.pops.drop_group(group),
+            ControlRecord::RequestModePut(mode) => self.request_modes.apply(mode),
         }
     }
 }

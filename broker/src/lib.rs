@@ -4,6 +4,7 @@
 //! (`topic_table`, `consumers`, `parked_pulls`, …) do no I/O and know no clock; processors join them with the store.
 
 mod arrivals;
+pub mod assignment;
 pub mod attribute_changes;
 pub mod cli;
 pub mod client_calls;
@@ -26,6 +27,7 @@ mod local_time;
 pub mod maintenance;
 pub mod master_slave;
 pub mod metrics;
+pub mod not_served;
 pub mod parked_pulls;
 pub mod placement;
 pub mod pop;

@@ -18,6 +18,7 @@ use storage::commit_log::LogId;
 use storage::identity::StoreFolder;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::assignment::route_lookup;
 use crate::cli::{Action, Args};
 use crate::config::endpoint::ENDPOINT_PORT;
 use crate::config::parse::cpu_choice::format_cpus;
@@ -139,6 +140,8 @@ struct Running {
     shards: Vec<ShardHandle<()>>,
     mailboxes: Vec<MailboxSender<ShardMessage>>,
     registrations: Vec<RegistrationReceiver>,
+    /// Topics that each shard wants looked up; taken when somebody does it.
+    wanted_routes: Vec<mpsc::UnboundedReceiver<String>>,
     events: mpsc::UnboundedReceiver<(u32, ShardEvent)>,
 }
 
@@ -168,6 +171,7 @@ async fn serve(
     let mut registrations = tokio::task::JoinSet::new();
     if ended.is_empty() {
         view.enter(Stage::Serving);
+        start_route_look_up(config, &mut running, &stopped, &mut registrations);
         let (registered, mut successes) = mpsc::unbounded_channel();
         let wanted = start_registration(config, &running, &view, &stopped, &registered, &mut registrations);
         drop(registered);
@@ -263,13 +267,16 @@ fn start_shards(
     }
     let placement = config.placement();
     let mut shards = Vec::new();
-    let mut registrations = Vec::new();
+    let (mut registrations, mut wanted_routes) = (Vec::new(), Vec::new());
     // Who shares its name with others says itself what it is, once it knows.
     let is_alone = config.replication.mode == ReplicationMode::None;
     let standing = is_alone.then_some(Standing::fixed(config.identity.broker_id));
     for ((identity, mailbox), (listeners, for_replicas)) in config.all_shards().zip(boxes).zip(listeners) {
         let (registration, receiver) = registration::channel(standing);
         registrations.push(receiver);
+        let (wanted, wanted_route) = mpsc::unbounded_channel();
+        wanted_routes.push(wanted_route);
+        let registration = registration.with_route_look_up(wanted);
         let index = identity.index;
         let others = senders.iter().enumerate().filter(|(other, _)| *other != index as usize);
         let start = ShardStart {
@@ -291,7 +298,7 @@ fn start_shards(
         let cpus = &placement.shards[index as usize];
         shards.push(spawn_shard(&format!("shard-{index}"), cpus, move || shard_thread::run(start))?);
     }
-    Ok(Running { shards, mailboxes: senders, registrations, events })
+    Ok(Running { shards, mailboxes: senders, registrations, wanted_routes, events })
 }
 
 /// Lets the endpoint listen, if there is to be one; where. A default port that cannot be had is no reason not to start.
@@ -320,6 +327,18 @@ fn start_endpoint(config: &BrokerConfig, view: Arc<BrokerView>) -> Result<Option
         tracing::error!(%error, "there is no metrics endpoint");
     });
     Ok(address)
+}
+
+/// Starts a task for every shard that asks name servers where topics are.
+fn start_route_look_up(
+    config: &Arc<BrokerConfig>,
+    running: &mut Running,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut tokio::task::JoinSet<()>,
+) {
+    for (mailbox, wanted) in running.mailboxes.iter().zip(running.wanted_routes.drain(..)) {
+        tasks.spawn(route_lookup::keep_looking_up(config.clone(), mailbox.clone(), wanted, stopped.clone()));
+    }
 }
 
 /// Starts a task for every shard and name server; each success sends which. Returns how many there are.

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use protocol::code::{RequestCode, ResponseCode};
 
 use crate::env::Env;
+use crate::not_served;
 use crate::processor::{
-    broker_stats, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
+    assignment, broker_stats, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
     consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset,
-    offset_reset, pop, pull, query_message, queue_units, recall, relay, reply, resume_check, runtime_info, send,
-    send_back, timer_tables, topic_admin, view,
+    offset_reset, pop, pull, query_message, queue_units, recall, relay, reply, request_mode, resume_check, runtime_info,
+    send, send_back, timer_tables, topic_admin, view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};
@@ -116,6 +117,9 @@ impl<E: Env> Routes<E> {
         any(RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG, group_admin::get),
         any(RequestCode::LITE_PULL_MESSAGE, pull::run),
         leader(RequestCode::RECALL_MESSAGE, recall::run),
+        any(RequestCode::QUERY_ASSIGNMENT, assignment::query),
+        leader(RequestCode::SET_MESSAGE_REQUEST_MODE, request_mode::set),
+        any(RequestCode::GET_ALL_MESSAGE_REQUEST_MODE, request_mode::all),
         always(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
         any(RequestCode::GET_MASTER_SLAVE_STATE, master_slave::state),
         any(RequestCode::PROMOTE_SLAVE, master_slave::promote),
@@ -165,24 +169,13 @@ pub(crate) fn answered_by(number: u16) -> AnsweredBy {
     Routes::<RealEnv>::ALL.get(usize::from(number)).map_or(AnsweredBy::Any, |route| route.answered_by)
 }
 
-/// Why a code has no row that the reference has one for, where that is not plain.
-fn why_not(code: RequestCode) -> &'static str {
-    match code {
-        RequestCode::POP_ROLLBACK => {
-            ": what was popped stands in the log, there is no second store to bring it back from"
-        }
-        _ => "",
-    }
-}
-
 /// Runs the processor of a request.
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let () = Routes::<E>::ASCENDING;
     match Routes::<E>::ALL.get(usize::from(request.number)) {
         Some(route) => (route.run)(shard, request),
         None => {
-            let code = request.header.code;
-            let remark = format!(" request type {code} not supported{}", why_not(RequestCode(code)));
+            let remark = not_served::remark(RequestCode(request.header.code));
             Err(Halt::refuse(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark))
         }
     }

@@ -25,6 +25,7 @@ use storage::key_index::KeyIndex;
 use storage::store::{Appended, MessageStore};
 
 use crate::arrivals::Arrivals;
+use crate::assignment::KnownRoutes;
 use crate::client_calls::ClientCalls;
 use crate::client_table::ClientTable;
 use crate::committer::Committer;
@@ -40,6 +41,7 @@ use crate::master_slave::MasterSlave;
 use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
 use crate::parked_pulls::ParkedPulls;
 use crate::pop::PopState;
+use crate::processor::assignment::{self, WaitingMember};
 use crate::processor::client_call::{self, Waiter};
 use crate::processor::pull::{self, PullJob};
 use crate::queue_locks::QueueLocks;
@@ -80,6 +82,8 @@ pub struct Shard<E: Env> {
     pub(crate) clients: RefCell<ClientTable>,
     pub(crate) calls: RefCell<ClientCalls<Waiter>>,
     pub(crate) locks: RefCell<QueueLocks>,
+    /// Where topics are whose queues are shared out here.
+    pub(crate) routes: RefCell<KnownRoutes<WaitingMember>>,
     /// `None`: messages are not found by key.
     pub(crate) key_indexing: Option<KeyIndexing>,
     pub(crate) parked: RefCell<ParkedPulls<QueueIndex, PullJob>>,
@@ -158,6 +162,7 @@ impl<E: Env> Shard<E> {
         let unique_ids = UniqueIdSource::new(store_host.ip(), std::process::id(), identity.index);
         let parked = ParkedPulls::with_pulls_max(config.pulls.parked_max as usize);
         let (now_ms, started) = (env.now_ms(), env.instant());
+        let routes = KnownRoutes::new(config.assignment.poll_interval.as_millis() as i64);
         let indexes_keys = config.queries.by_key;
         let key_indexing = indexes_keys.then(|| KeyIndexing::new(KeyIndex::new(store.log().end().position)));
         Self {
@@ -170,6 +175,7 @@ impl<E: Env> Shard<E> {
             clients: RefCell::new(ClientTable::new()),
             calls: RefCell::default(),
             locks: RefCell::new(QueueLocks::new()),
+            routes: RefCell::new(routes),
             key_indexing,
             parked: RefCell::new(parked),
             inline_filters: RefCell::default(),
@@ -309,6 +315,7 @@ impl<E: Env> Shard<E> {
             let mut tables = self.tables.borrow_mut();
             tables.topics.take_records(&mut scratch.records);
             tables.groups.take_records(&mut scratch.records);
+            tables.request_modes.take_records(&mut scratch.records);
         }
         self.append_records(scratch)
     }
@@ -665,6 +672,7 @@ impl<E: Env> Shard<E> {
                 });
             }
             ShardMessage::Master(news) => self.note_master(news),
+            ShardMessage::Route { topic, news } => assignment::learned(self, &topic, news),
             ShardMessage::Groups(answer) => {
                 let shard = self.clone();
                 self.env.spawn_background(async move {

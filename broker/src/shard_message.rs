@@ -4,6 +4,7 @@
 use protocol::body::TopicConfig;
 use tokio::sync::oneshot;
 
+use crate::assignment::RouteNews;
 use crate::master_slave::MasterNews;
 use crate::metrics::{GroupReport, ShardReport};
 
@@ -18,6 +19,13 @@ pub enum ShardMessage {
     HandOver(oneshot::Sender<()>),
     /// What a search for the master has found.
     Master(MasterNews),
+    /// What name servers say about a topic that a member of a group asks about.
+    Route {
+        /// The topic.
+        topic: String,
+        /// Where it is.
+        news: RouteNews,
+    },
     /// It wants to know about groups; answered by a background task, or not at all while another one gathers.
     Groups(oneshot::Sender<GroupReport>),
 }

@@ -11,6 +11,7 @@ pub mod file_store;
 pub mod kv_config;
 pub mod metrics;
 mod name_server;
+mod not_served;
 mod processor;
 pub mod route_table;
 pub mod service;

@@ -16,6 +16,7 @@ use crate::broker_registry::BrokerRegistry;
 use crate::config::Config;
 use crate::file_store::FileStore;
 use crate::kv_config::{KvConfig, KvConfigFull};
+use crate::not_served;
 use crate::processor::{Outcome, Refusal, Request};
 use crate::route_table;
 
@@ -140,8 +141,7 @@ impl NameServer {
         let code = RequestCode(request.header.code);
         let Some(route) = route_table::find(code) else {
             debug!(%code, "request that a name server does not answer");
-            let remark = format!(" request type {} not supported", code.0);
-            return Err(Refusal::new(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark));
+            return Err(Refusal::new(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, not_served::remark(code)));
         };
         let answer = (route.run)(self, request)?;
         let bytes = answer.body.len();

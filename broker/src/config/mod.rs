@@ -3,6 +3,7 @@
 //! `sources` collects what the user said, `property_table` knows every property, `values` checks and completes,
 //! and each group of fields (`identity`, `network`, …) reads its part. `update` decides about changes at run time.
 
+pub mod assignment;
 pub mod consumers;
 mod derived_defaults;
 pub mod endpoint;
@@ -38,6 +39,7 @@ use protocol::properties_text;
 
 use crate::placement::Placement;
 
+pub use self::assignment::Assignment;
 pub use self::consumers::Consumers;
 pub use self::endpoint::EndpointConfig;
 pub use self::error::{ConfigError, ConfigErrors, ConfigWarning};
@@ -88,6 +90,8 @@ pub struct BrokerConfig {
     pub queries: Queries,
     /// What the broker remembers of clients.
     pub consumers: Consumers,
+    /// Queues that the broker shares out.
+    pub assignment: Assignment,
     /// How shards register with name servers.
     pub registration: Registration,
     /// Copies on other nodes.
@@ -131,6 +135,7 @@ impl BrokerConfig {
             pops: Pops::from_values(&values),
             queries: Queries::from_values(&values),
             consumers: Consumers::from_values(&values),
+            assignment: Assignment::from_values(&values),
             registration: Registration::from_values(&values, &mut warnings),
             replication: Replication::from_values(&values, &machine, mode, &mut errors, &mut warnings),
             endpoint: EndpointConfig::from_values(&values, &machine, &mut errors, &mut warnings),
@@ -174,9 +179,22 @@ impl BrokerConfig {
             .then(|| SocketAddr::new(self.network.bind_address, self.network.namesrv_listen_port))
     }
 
-    /// Every property with its value in effect, as properties text sorted by name: the answer to GET_BROKER_CONFIG.
+    /// Every property with its value in effect, as properties text sorted by name.
     pub fn format_properties(&self) -> String {
-        let texts: Vec<_> = self.values.texts().collect();
+        self.format_properties_with(&[])
+    }
+
+    /// The same as one shard has it, under its own name and ports: the answer to GET_BROKER_CONFIG.
+    pub fn format_properties_of(&self, shard: &ShardIdentity) -> String {
+        let (port, slaves_port) = (shard.listen_port.to_string(), shard.ha_listen_port.to_string());
+        let own = [("brokerName", &shard.broker_name), ("listenPort", &port), ("haListenPort", &slaves_port)];
+        self.format_properties_with(&own)
+    }
+
+    fn format_properties_with(&self, own: &[(&str, &String)]) -> String {
+        let of_shard = |name: &str| own.iter().find(|(own, _)| *own == name).map(|(_, text)| (*text).clone());
+        let texts = self.values.texts().map(|(property, text)| (property, of_shard(property.name).unwrap_or(text)));
+        let texts: Vec<_> = texts.collect();
         properties_text::format(texts.iter().map(|(property, text)| (property.name, text.as_str())))
     }
 

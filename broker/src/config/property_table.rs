@@ -86,7 +86,6 @@ const UNDER_ROOT: &str = "everything is kept below storePathRootDir, in a folder
 // What is not there yet.
 const ACCESS_CONTROL: &str = "access control is not there yet";
 const BROADCAST_OFFSETS: &str = "offsets of broadcasting groups are not kept by the broker yet";
-const BROKER_SIDE_BALANCE: &str = "queues are shared out by the clients; the broker does not do it yet";
 const COMPACTION: &str = "compacted topics are not there yet";
 const CONTROLLER: &str = "the controller mode is not there yet";
 const DELAYED_SERVICE: &str = "the broker serves from its start to its stop; a delay is not there yet";
@@ -288,8 +287,8 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("dataReadAheadEnable", BOOL, "true", NO_PAGE_CACHE),
     no_meaning("debugLockEnable", BOOL, "false", ONE_THREAD),
     no_meaning("defaultEventExecutorGroupEnable", BOOL, "false", NO_NETTY),
-    not_yet("defaultMessageRequestMode", TEXT, "PULL", BROKER_SIDE_BALANCE),
-    not_yet("defaultPopShareQueueNum", INT, "-1", POP_NOT_YET),
+    works("defaultMessageRequestMode", Kind::Choice(&["PULL", "POP"]), fixed("PULL")),
+    works("defaultPopShareQueueNum", int(i32::MIN as i64, i32::MAX as i64), fixed("-1")),
     works("defaultQueryMaxNum", int(1, QUERIED_MESSAGES_MAX), fixed("32")),
     works("defaultTopicQueueNums", int(1, 10_000), fixed("8")),
     no_meaning("delayOffsetUpdateVersionStep", INT, "200", STATE_IN_LOG),
@@ -412,7 +411,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("litePullMessageEnable", BOOL, "true", ALWAYS_SO),
     no_meaning("litePullMessageThreadPoolNums", INT, "1", ONE_THREAD),
     no_meaning("litePullThreadPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
-    not_yet("loadBalancePollNameServerInterval", INT, "30000", BROKER_SIDE_BALANCE),
+    works("loadBalancePollNameServerInterval", int(1_000, HOUR_MS), fixed("30000")),
     no_meaning("loadBalanceProcessorThreadPoolNums", INT, "1", ONE_THREAD),
     no_meaning("loadBalanceThreadPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
     not_yet("lockInStrictMode", BOOL, "false", REPLICATION),
@@ -565,7 +564,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("serverAsyncSemaphoreValue", INT, "64", NO_NETTY),
     no_meaning("serverCallbackExecutorThreads", INT, "1", ONE_THREAD),
     works("serverChannelMaxIdleTimeSeconds", int(10, 86_400), fixed("120")),
-    not_yet("serverLoadBalancerEnable", BOOL, "false", BROKER_SIDE_BALANCE),
+    works("serverLoadBalancerEnable", BOOL, fixed("true")),
     no_meaning("serverNettyWorkerGroupEnable", BOOL, "true", ONE_THREAD),
     no_meaning("serverOnewaySemaphoreValue", INT, "256", NO_NETTY),
     no_meaning("serverPooledByteBufAllocatorEnable", BOOL, "true", NO_NETTY),

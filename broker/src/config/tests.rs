@@ -151,12 +151,22 @@ fn every_working_property_reaches_a_field() {
     let fields = |config: &BrokerConfig| {
         let BrokerConfig { identity, network, shards, store, topics, timers, pops, .. } = config;
         let BrokerConfig {
-            sends, transactions, pulls, queries, consumers, registration, replication, endpoint, ..
+            sends,
+            transactions,
+            pulls,
+            queries,
+            consumers,
+            assignment,
+            registration,
+            replication,
+            endpoint,
+            ..
         } = config;
         let first = format!("{identity:?}{network:?}{shards:?}{store:?}{topics:?}{timers:?}{pops:?}");
         let Replication { mode, slave_reads, catch_up_bytes_per_second, .. } = replication;
         let copies = format!("{mode:?}{slave_reads:?}{catch_up_bytes_per_second}");
-        format!("{first}{sends:?}{transactions:?}{pulls:?}{queries:?}{consumers:?}{registration:?}{copies}{endpoint:?}")
+        let of_clients = format!("{sends:?}{transactions:?}{pulls:?}{queries:?}{consumers:?}{assignment:?}");
+        format!("{first}{of_clients}{registration:?}{copies}{endpoint:?}")
     };
     let elsewhere = ["configBlackList"]; // read by `update`
     let works = |property: &&Property| property.class == Class::Works && !elsewhere.contains(&property.name);
@@ -461,7 +471,12 @@ fn the_largest_message_leaves_room_for_a_header_in_its_frame() {
 
 #[test]
 fn the_properties_that_consoles_show_are_in_the_text_sorted_by_name() {
-    let text = config("brokerName=broker-a\nnamesrvAddr=a:9876").format_properties();
+    let config_a = config("brokerName=broker-a\nnamesrvAddr=a:9876\nshards=2");
+    let of_second = config_a.format_properties_of(&config_a.shard(1));
+    for line in ["brokerName=broker-a-1", "listenPort=10921", "haListenPort=10922"] {
+        assert!(of_second.lines().any(|other| other == line), "{line}: {of_second}");
+    }
+    let text = config_a.format_properties();
     for line in [
         "brokerName=broker-a",
         "brokerId=0",

@@ -80,6 +80,12 @@ fn one_of_each() -> Vec<ControlRecord> {
         ControlRecord::OrderedPops(vec![ordered_pop(), StoredOrderedPop { state: None, ..ordered_pop() }]),
         ControlRecord::PopsOfTopicRemoved("T".to_owned()),
         ControlRecord::PopsOfGroupRemoved("g".to_owned()),
+        ControlRecord::RequestModePut(StoredRequestMode {
+            topic: "a topic name that is not stored in line".to_owned(),
+            group: "jcg".to_owned(),
+            mode: crate::assignment::RequestMode::Pop,
+            share_queues: -1,
+        }),
     ]
 }
 
@@ -132,6 +138,7 @@ fn every_kind_is_written_as_the_first_release_wrote_it() {
         (32, 186, 488_154_655),
         (33, 10, 713_256_455),
         (34, 10, 407_635_548),
+        (40, 66, 360_219_600),
     ];
     assert_eq!(written, first_release);
     let hex: String = encode(&one_of_each()[10]).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,6 +1,7 @@
 //! Replay: the records of any changes, encoded and decoded again, rebuild equal tables.
 
 use super::*;
+use crate::assignment::RequestMode;
 use crate::attribute_changes::AttributeChanges;
 use proptest::prelude::*;
 use protocol::body::{SubscriptionGroupConfig, TopicConfig};
@@ -25,12 +26,14 @@ enum Step {
     TakeReset(usize, usize, i32),
     CloneOffsets(usize, usize, usize),
     Deliver(i32, i64),
+    SetMode(usize, usize, i32),
     Log,
     Checkpoint,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let (topic, group, queue_id, offset) = (0..3usize, 0..3usize, 0..3i32, 0..50i64);
+    let (topic_of_mode, group_of_mode) = (topic.clone(), group.clone());
     prop_oneof![
         2 => (topic.clone(), 0..6i32).prop_map(|(topic, nums)| Step::AutoCreateTopic(topic, nums)),
         2 => (topic.clone(), 0..6i32).prop_map(|(topic, nums)| Step::UpdateTopic(topic, nums)),
@@ -46,13 +49,15 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(group, topic, queue_id)| Step::TakeReset(group, topic, queue_id)),
         1 => (group.clone(), group, topic).prop_map(|(from, to, topic)| Step::CloneOffsets(from, to, topic)),
         2 => (1..4i32, 0..9i64).prop_map(|(level, count)| Step::Deliver(level, count)),
+        2 => (topic_of_mode, group_of_mode, -1..2i32)
+            .prop_map(|(topic, group, share)| Step::SetMode(topic, group, share)),
         4 => Just(Step::Log),
         1 => Just(Step::Checkpoint),
     ]
 }
 
 fn run(tables: &mut ControlTables, step: &Step, now_ms: i64) {
-    let ControlTables { topics, groups, offsets, schedule, .. } = tables;
+    let ControlTables { topics, groups, offsets, schedule, request_modes, .. } = tables;
     match *step {
         Step::AutoCreateTopic(topic, nums) => _ = topics.auto_create(TOPICS[topic], "TBW102", nums, now_ms),
         Step::UpdateTopic(topic, nums) => {
@@ -62,7 +67,9 @@ fn run(tables: &mut ControlTables, step: &Step, now_ms: i64) {
             topics.update(config, &changes, now_ms).unwrap();
         }
         Step::DeleteTopic(topic) => {
-            topics.delete(TOPICS[topic], now_ms).unwrap();
+            if topics.delete(TOPICS[topic], now_ms).unwrap() {
+                request_modes.drop_topic(TOPICS[topic]);
+            }
             offsets.remove_topic(TOPICS[topic]);
         }
         Step::AutoCreateGroup(group) => _ = groups.auto_create(GROUPS[group], now_ms),
@@ -72,7 +79,9 @@ fn run(tables: &mut ControlTables, step: &Step, now_ms: i64) {
             groups.update(config, now_ms).unwrap();
         }
         Step::DeleteGroup(group) => {
-            groups.delete(GROUPS[group], now_ms);
+            if groups.delete(GROUPS[group], now_ms) {
+                request_modes.drop_group(GROUPS[group]);
+            }
             offsets.remove_group(GROUPS[group]);
         }
         Step::Commit(group, topic, queue_id, offset) => {
@@ -84,6 +93,10 @@ fn run(tables: &mut ControlTables, step: &Step, now_ms: i64) {
         Step::TakeReset(group, topic, queue_id) => _ = offsets.take_reset(GROUPS[group], TOPICS[topic], queue_id),
         Step::CloneOffsets(from, to, topic) => _ = offsets.clone_offsets(GROUPS[from], GROUPS[to], TOPICS[topic]),
         Step::Deliver(level, count) => schedule.advance(level, schedule.next_offset(level) + count),
+        Step::SetMode(topic, group, share_queues) => {
+            let (topic, group) = (TOPICS[topic].to_owned(), GROUPS[group].to_owned());
+            request_modes.set(StoredRequestMode { topic, group, mode: RequestMode::Pop, share_queues }).unwrap();
+        }
         Step::Log | Step::Checkpoint => {}
     }
 }

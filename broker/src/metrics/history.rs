@@ -109,6 +109,20 @@ pub(crate) struct Rates {
     pub(crate) average: f64,
 }
 
+impl Rates {
+    /// What is left of these when `part` of what was counted is not to count.
+    #[must_use]
+    pub(crate) fn without(self, part: Self) -> Self {
+        let times = |rates: Self| if rates.average > 0.0 { (rates.sum as f64 / rates.average).round() } else { 0.0 };
+        let (sum, times) = (self.sum.saturating_sub(part.sum), times(self) - times(part));
+        Self {
+            sum,
+            per_second: if sum > 0 { (self.per_second - part.per_second).max(0.0) } else { 0.0 },
+            average: if times > 0.0 { sum as f64 / times } else { 0.0 },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +137,15 @@ mod tests {
             }
         }
         move |span| times.rates(span, &history, count_at(seconds), seconds * 1000)
+    }
+
+    #[test]
+    fn a_part_that_is_not_to_count_is_taken_out_of_sums_rates_and_averages() {
+        let all = Rates { sum: 100, per_second: 20.0, average: 10.0 };
+        let part = Rates { sum: 40, per_second: 8.0, average: 20.0 };
+        assert_eq!(all.without(part), Rates { sum: 60, per_second: 12.0, average: 7.5 });
+        assert_eq!(all.without(Rates::default()), all);
+        assert_eq!(all.without(all), Rates::default());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! shard by a message; the shard answers with a [`ShardReport`], which is bounded, and [`GroupReport`], which it gathers in
 //! the background. Text is made on the control thread.
 
+mod answer_times;
 mod broker_view;
 mod group_report;
 mod history;
@@ -16,6 +17,7 @@ mod write_groups;
 mod write_replication;
 mod write_report;
 
+pub(crate) use answer_times::AnswerTimes;
 pub use broker_view::{BrokerView, Stage};
 pub use group_report::GroupReport;
 pub(crate) use group_report::first_stored;

@@ -331,6 +331,26 @@ impl Traffic {
         self.sample_times.rates(span, &self.sums[OUT], self.sum(OUT), now_ms)
     }
 
+    /// What was stored lately of all topics, and what went out lately, of those that `is_system` does not tell to be the
+    /// system's. What is gone was users': topics of the system are not deleted.
+    pub(crate) fn rates_without_system(
+        &self,
+        span: Span,
+        now_ms: i64,
+        is_system: impl Fn(&str) -> bool,
+    ) -> (Rates, Rates) {
+        let rates = |counted: &Counted| self.rates_of(counted, What::Messages, span, now_ms);
+        let is_system = |topic: u32| topic != 0 && is_system(&self.topics[topic as usize].name);
+        let topics = self.topics.iter().zip(0..).filter(|(_, number)| is_system(*number));
+        let pairs = self.pairs.iter().filter(|pair| is_system(pair.topic));
+        let stored = topics.map(|(topic, _)| rates(&topic.put));
+        let pulled = pairs.map(|pair| rates(&pair.got));
+        (
+            stored.fold(self.stored_rates(span, now_ms), Rates::without),
+            pulled.fold(self.pulled_rates(span, now_ms), Rates::without),
+        )
+    }
+
     /// What was stored lately of one topic; `None`: nothing since the start.
     pub(crate) fn topic_rates(&self, topic: &str, what: What, span: Span, now_ms: i64) -> Option<Rates> {
         let topic = &self.topics[*self.topic_numbers.get(topic)? as usize];

@@ -1,10 +1,12 @@
-//! VIEW_BROKER_STATS_DATA (315): what was counted lately of a topic, of a group in a topic, or of the whole broker.
+//! VIEW_BROKER_STATS_DATA (315): what was counted lately of a topic, of a group in a topic, or of the whole broker. Nothing
+//! is counted for it that is not counted anyway.
 
 use std::rc::Rc;
 
 use protocol::body::{BrokerStatsData, BrokerStatsItem};
 use protocol::code::ResponseCode;
 
+use super::queue_stats;
 use crate::env::Env;
 use crate::metrics::{Rates, Span, What};
 use crate::request::{Halt, Request};
@@ -13,6 +15,9 @@ use crate::shard::Shard;
 pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let header = request.header;
     let (name, key) = (header.require_str("statsName")?, header.require_str("statsKey")?);
+    if name == queue_stats::QUEUE_PUT_NUMS {
+        return queue_stats::run(shard, request, key);
+    }
     let spans = [Span::Minute, Span::Hour, Span::Day].map(|span| rates(shard, name, key, span).map(item));
     let [Some(stats_minute), Some(stats_hour), Some(stats_day)] = spans else {
         return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, format!("The stats <{name}> <{key}> not exist")));
@@ -38,6 +43,10 @@ fn rates<E: Env>(shard: &Shard<E>, name: &str, key: &str, span: Span) -> Option<
         let (topic, group) = topic_and_group()?;
         traffic.group_rates(topic, group, what, span, now_ms)
     };
+    let without_system = || {
+        let tables = shard.tables.borrow();
+        traffic.rates_without_system(span, now_ms, |topic| tables.topics.is_system(topic))
+    };
     let is_own = key == shard.config.identity.cluster_name;
     match name {
         "TOPIC_PUT_NUMS" => of_topic(What::Messages),
@@ -49,6 +58,8 @@ fn rates<E: Env>(shard: &Shard<E>, name: &str, key: &str, span: Span) -> Option<
         }
         "BROKER_PUT_NUMS" => is_own.then(|| traffic.stored_rates(span, now_ms)),
         "BROKER_GET_NUMS" => is_own.then(|| traffic.pulled_rates(span, now_ms)),
+        "BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC" => is_own.then(|| without_system().0),
+        "BROKER_GET_NUMS_WITHOUT_SYSTEM_TOPIC" => is_own.then(|| without_system().1),
         _ => None,
     }
 }

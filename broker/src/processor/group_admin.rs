@@ -29,7 +29,9 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     shard.admit_change()?;
     {
         let mut tables = shard.tables.borrow_mut();
-        tables.groups.delete(group, shard.env.now_ms());
+        if tables.groups.delete(group, shard.env.now_ms()) {
+            tables.request_modes.drop_group(group);
+        }
         tables.pops.remove_group(group);
         if clean_offset {
             tables.offsets.remove_group(group);

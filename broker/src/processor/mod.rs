@@ -1,6 +1,7 @@
 //! What each request does. A processor checks, changes tables or appends, and answers, now or when that is safe.
 
 pub(crate) mod admission;
+pub(crate) mod assignment;
 pub(crate) mod broker_stats;
 pub(crate) mod clean_up;
 pub(crate) mod client_call;
@@ -22,10 +23,12 @@ pub(crate) mod offset_reset;
 pub(crate) mod pop;
 pub(crate) mod pull;
 pub(crate) mod query_message;
+pub(crate) mod queue_stats;
 pub(crate) mod queue_units;
 pub(crate) mod recall;
 pub(crate) mod relay;
 pub(crate) mod reply;
+pub(crate) mod request_mode;
 pub(crate) mod resume_check;
 pub(crate) mod runtime_info;
 pub(crate) mod send;

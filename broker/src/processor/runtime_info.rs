@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use protocol::body::KvTable;
-use protocol::code::ResponseCode;
-use protocol::topic_name::SCHEDULE_TOPIC;
+use protocol::code::{RequestCode, ResponseCode};
+use protocol::topic_name::{SCHEDULE_TOPIC, TIMER_TOPIC};
 
 use crate::delay_levels::queue_id_of_level;
 use crate::env::Env;
+use crate::metrics::{AnswerTimes, Span, What};
 use crate::request::{Halt, Request};
 use crate::shard::Shard;
 
@@ -64,6 +65,13 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     set("commitLogDiskRatio", used_ratio.clone());
     set("consumeQueueDiskRatio", used_ratio);
     set("commitLogDirCapacity", capacity);
+    let series = shard.metrics.latency.borrow().series();
+    let sends = AnswerTimes::of(&series, &SENDS);
+    set("putMessageEntireTimeMax", sends.longest_ms().to_string());
+    set("putMessageDistributeTime", sends.distribution());
+    set("putLatency99", sends.percentile_ms(0.99));
+    set("putLatency999", sends.percentile_ms(0.999));
+    set("getMessageEntireTimeMax", AnswerTimes::of(&series, &PULLS).longest_ms().to_string());
     for key in ZERO_KEYS {
         set(key, "0".to_owned());
     }
@@ -74,7 +82,10 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     }
     set("timerOffsetBehind", shard.timers.behind().to_string());
     set("timerCongestNum", shard.tables.borrow().timers.count().to_string());
-    set("timerEnqueueTps", "0.0".to_owned());
+    let traffic = shard.metrics.traffic.borrow();
+    let timers = traffic.topic_rates(TIMER_TOPIC, What::Messages, Span::Minute, shard.uptime_ms());
+    set("timerEnqueueTps", format!("{:?}", timers.map_or(0.0, |rates| rates.per_second)));
+    drop(traffic);
     set("timerDequeueTps", "0.0".to_owned());
     drop(statistics);
     if let Some(status) = shard.replication_status() {
@@ -84,9 +95,13 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     Ok(())
 }
 
+/// What `putMessage…` and `putLatency…` are about.
+const SENDS: [RequestCode; 3] =
+    [RequestCode::SEND_MESSAGE, RequestCode::SEND_MESSAGE_V2, RequestCode::SEND_BATCH_MESSAGE];
+/// What `getMessage…` is about.
+const PULLS: [RequestCode; 2] = [RequestCode::PULL_MESSAGE, RequestCode::LITE_PULL_MESSAGE];
+
 const ZERO_KEYS: &[&str] = &[
-    "putMessageEntireTimeMax",
-    "getMessageEntireTimeMax",
     "dispatchMaxBuffer",
     "dispatchBehindBytes",
     "pageCacheLockTimeMills",
@@ -114,7 +129,7 @@ fn disk(path: &std::path::Path) -> (String, String) {
 
 /// GET_BROKER_CONFIG (26).
 pub(crate) fn config<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
-    let text = shard.config.format_properties();
+    let text = shard.config.format_properties_of(&shard.identity);
     let version = shard.tables.borrow().topics.version();
     let fields = |encoder: &mut protocol::command::CommandEncoder<'_>| {
         encoder.field("version", String::from_utf8_lossy(&version.encode()).as_ref());

@@ -57,6 +57,7 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
         }
         tables.pops.remove_topic(topic);
         tables.offsets.remove_topic(topic);
+        tables.request_modes.drop_topic(topic);
     }
     // Admitted above, so the record is in the log before anybody can make the topic anew.
     assert!(shard.log_changes(), "an admitted change fits the log");

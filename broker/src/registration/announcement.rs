@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use protocol::body::{DataVersion, RegisterBrokerBody, TopicConfigTable};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::standing::{Replica, Standing};
 use crate::master_slave::master_search::Search;
@@ -45,7 +45,11 @@ impl Announcement {
 
 /// A shard's end.
 #[derive(Clone)]
-pub struct RegistrationSender(Option<watch::Sender<Announcement>>);
+pub struct RegistrationSender {
+    announcements: Option<watch::Sender<Announcement>>,
+    /// Topics that are to be looked up; `None`: nobody does.
+    wanted_routes: Option<mpsc::UnboundedSender<String>>,
+}
 
 /// The control thread's end.
 pub type RegistrationReceiver = watch::Receiver<Announcement>;
@@ -54,18 +58,37 @@ pub type RegistrationReceiver = watch::Receiver<Announcement>;
 /// replica, which has to say so first.
 pub fn channel(standing: Option<Standing>) -> (RegistrationSender, RegistrationReceiver) {
     let (sender, receiver) = watch::channel(Announcement { standing, ..Announcement::default() });
-    (RegistrationSender(Some(sender)), receiver)
+    (RegistrationSender { announcements: Some(sender), wanted_routes: None }, receiver)
 }
 
 impl RegistrationSender {
     /// One that tells nobody, for tests.
     pub fn to_nobody() -> Self {
-        Self(None)
+        Self { announcements: None, wanted_routes: None }
+    }
+
+    /// The same, with somebody who looks topics up.
+    #[must_use]
+    pub(crate) fn with_route_look_up(self, wanted: mpsc::UnboundedSender<String>) -> Self {
+        Self { wanted_routes: Some(wanted), ..self }
+    }
+
+    /// Whether topics can be looked up.
+    pub(crate) fn looks_up_routes(&self) -> bool {
+        self.wanted_routes.is_some()
+    }
+
+    /// Has name servers asked where a topic is; they say it by [`ShardMessage::Route`](crate::shard_message::ShardMessage).
+    pub(crate) fn look_up_route(&self, topic: String) {
+        if let Some(wanted) = &self.wanted_routes {
+            // Nobody is there any more when the process ends.
+            let _ = wanted.send(topic);
+        }
     }
 
     /// The shard's topics from now on.
     pub fn topics_changed(&self, table: TopicConfigTable) {
-        let Some(sender) = &self.0 else { return };
+        let Some(sender) = &self.announcements else { return };
         sender.send_modify(|announcement| {
             announcement.topics = Some(Arc::new(table));
             announcement.body = Arc::default();
@@ -74,7 +97,7 @@ impl RegistrationSender {
 
     /// As what a master or slave is registered from now on, and what it wants to know; telling the same again costs nothing.
     pub(crate) fn part_changed(&self, standing: Option<Standing>, search: Option<Arc<Search>>) {
-        let Some(sender) = &self.0 else { return };
+        let Some(sender) = &self.announcements else { return };
         sender.send_if_modified(|announcement| {
             let is_changed = announcement.standing != standing || announcement.search != search;
             if announcement.standing != standing {
@@ -89,7 +112,7 @@ impl RegistrationSender {
     /// The shard's part in its group from now on, see [`Standing::of_replica`]. Name servers are told at once what it
     /// changes for them; telling the same again costs nothing.
     pub fn role_changed(&self, replica: Replica) {
-        let Some(sender) = &self.0 else { return };
+        let Some(sender) = &self.announcements else { return };
         sender.send_if_modified(|announcement| {
             let standing = Standing::of_replica(announcement.standing, replica);
             let is_changed = standing != announcement.standing;

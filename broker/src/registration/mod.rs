@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 pub use self::announcement::{Announcement, RegistrationReceiver, RegistrationSender, channel};
 pub(crate) use self::name_server_link::NameServerLink;
-use self::name_server_link::RegistrationError;
+pub(crate) use self::name_server_link::RegistrationError;
 pub use self::standing::{MASTER_ID, Replica, ReplicaRole, Standing};
 use crate::config::parse::name_servers::NameServerAddress;
 use crate::config::{BrokerConfig, ShardIdentity};

@@ -1,6 +1,7 @@
-//! How a group gets the messages of a topic (401).
+//! How a group gets the messages of a topic (401, 402).
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One group and topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,4 +17,12 @@ pub struct MessageRequestMode {
     pub topic: String,
 }
 
-json_body!(MessageRequestMode);
+/// All that were set, by topic and group.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MessageRequestModes {
+    /// By topic, then by group.
+    pub message_request_mode_map: BTreeMap<String, BTreeMap<String, MessageRequestMode>>,
+}
+
+json_body!(MessageRequestMode, MessageRequestModes);

@@ -26,6 +26,7 @@ macro_rules! json_body {
 }
 
 pub mod batch_ack;
+pub mod assignment;
 pub mod broker_stats;
 pub mod cluster_info;
 pub mod connection;
@@ -58,6 +59,7 @@ pub mod topic_list;
 pub mod topic_stats;
 
 pub use batch_ack::{BatchAck, QueueAcks};
+pub use assignment::{AssignmentQuery, Assignments, QueueAssignment};
 pub use broker_stats::{BrokerStatsData, BrokerStatsItem};
 pub use cluster_info::ClusterInfo;
 pub use connection::{Connection, ConsumerConnection, ProducerConnection};
@@ -76,7 +78,7 @@ pub use kv_table::KvTable;
 pub use lock_batch::{LockBatchRequest, LockBatchResponse};
 pub use master_slave_state::{MasterSlavePart, MasterSlaveState};
 pub use message_queue::MessageQueue;
-pub use message_request_mode::MessageRequestMode;
+pub use message_request_mode::{MessageRequestMode, MessageRequestModes};
 pub use producer_table::{ProducerInfo, ProducerTable};
 pub use queue_offsets::{ClientOffsets, ConsumerStatus, QueueOffsets};
 pub use queue_units::{QueueUnit, QueueUnits};

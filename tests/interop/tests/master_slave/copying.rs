@@ -38,6 +38,9 @@ fn a_slave_has_messages_topics_and_offsets_and_serves_them_when_its_master_is_de
     ledger.send(master, 300);
     let mut client = RawClient::connect(master);
     client.ask(requests::create_topic("made-by-hand", 3));
+    let mode = br#"{"consumerGroup":"poppers","mode":"POP","popShareQueueNum":2,"topic":"made-by-hand"}"#;
+    let set = client.ask(requests::with_body(RequestCode::SET_MESSAGE_REQUEST_MODE, mode));
+    assert_eq!(set.code, 0, "{set:?}");
     pair.wait_until_copied();
     interop::until::until("the master to know what the slave has", WITHIN, || {
         let advice = client.ask(requests::pull(TOPIC, 0, 0));
@@ -59,6 +62,9 @@ fn a_slave_has_messages_topics_and_offsets_and_serves_them_when_its_master_is_de
     let topics = client.ask(requests::with_body(RequestCode::GET_ALL_TOPIC_CONFIG, &[]));
     let text = String::from_utf8_lossy(&topics.body);
     assert!(text.contains("made-by-hand") && text.contains("made-later"), "{text}");
+    let modes = client.ask(requests::with_body(RequestCode::GET_ALL_MESSAGE_REQUEST_MODE, &[]));
+    let modes = String::from_utf8_lossy(&modes.body);
+    assert!(modes.contains(r#"{"consumerGroup":"poppers","mode":"POP","popShareQueueNum":2,"#), "{modes}");
     let committed = client.ask(requests::commit_offset(GROUP, TOPIC, 0, 77));
     assert_eq!(committed.code, 0, "{committed:?}");
     let offset = client.ask(requests::query_offset(GROUP, TOPIC, 0));

@@ -1,6 +1,7 @@
 //! What operators' tools and consoles ask a broker for: as raw exchanges, with hand-made consumers that answer or do not, and
 //! with the stock tools.
 
+mod assignment;
 mod cleaning;
 mod lists;
 mod positions;

@@ -42,6 +42,8 @@ fn what_came_in_and_went_out_is_told_by_topic_and_group() {
         ("GROUP_GET_NUMS", group.as_str(), SENT as f64),
         ("BROKER_PUT_NUMS", "DefaultCluster", 1.0),
         ("BROKER_GET_NUMS", "DefaultCluster", SENT as f64),
+        ("BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC", "DefaultCluster", 1.0),
+        ("BROKER_GET_NUMS_WITHOUT_SYSTEM_TOPIC", "DefaultCluster", SENT as f64),
     ] {
         let data = stats(&mut stand, name, key);
         for item in [data.stats_minute, data.stats_hour, data.stats_day] {
@@ -53,12 +55,24 @@ fn what_came_in_and_went_out_is_told_by_topic_and_group() {
         let data = stats(&mut stand, name, key);
         assert!(data.stats_day.sum > all * BODY_BYTES_MIN, "{name}: {data:?}");
     }
+    for queue_id in 0..QUEUES {
+        let data = stats(&mut stand, "QUEUE_PUT_NUMS", &format!("{TOPIC}@{queue_id}"));
+        let sums = [data.stats_minute, data.stats_hour, data.stats_day].map(|item| item.sum);
+        assert_eq!(sums, [SENT as i64; 3], "{data:?}");
+        assert!((data.stats_minute.tps - SENT as f64 / 60.0).abs() < 1e-9, "{data:?}");
+    }
     let runtime = stand.done(RequestCode::GET_BROKER_RUNTIME_INFO, &[], &[]);
     let runtime = KvTable::decode(&runtime.body).expect("a table").table;
     assert_eq!(runtime["msgPutTotalTodayNow"], all.to_string());
     assert_eq!(runtime["msgGetTotalTodayNow"], all.to_string());
     for key in ["msgPutTotalYesterdayMorning", "msgPutTotalTodayMorning", "msgGetTotalYesterdayMorning"] {
         assert_eq!(runtime[key], "0", "{key}: it began today");
+    }
+    let times = runtime["putMessageDistributeTime"].split_whitespace();
+    let times = times.map(|bucket| bucket.rsplit_once(':').expect("a count").1.parse::<i64>().expect("a number"));
+    assert_eq!(times.sum::<i64>(), all, "{runtime:?}");
+    for key in ["putLatency99", "putLatency999"] {
+        assert!(runtime[key].parse::<f64>().expect("milliseconds") > 0.0, "{key}: {runtime:?}");
     }
     let rate: f64 = runtime["putTps"].split(' ').next().expect("a rate").parse().expect("a number");
     assert!(rate > 0.0, "{runtime:?}");
@@ -86,6 +100,11 @@ fn what_a_group_sends_back_is_counted() {
     }
     let data = stats(&mut stand, "SNDBCK_PUT_NUMS", &format!("{TOPIC}@pullers"));
     assert_eq!((data.stats_minute.sum, data.stats_day.sum), (3, 3), "{data:?}");
+    // They wait in a topic of the system, until they are delivered to one of the group.
+    let mut stored = |name| stats(&mut stand, name, "DefaultCluster").stats_day.sum;
+    let of_users = "BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC";
+    let (before, all, after) = (stored(of_users), stored("BROKER_PUT_NUMS"), stored(of_users));
+    assert!((before..=after).contains(&(all - 3)), "{before} {all} {after}");
 }
 
 #[test]
@@ -98,6 +117,12 @@ fn what_was_never_counted_is_refused_and_so_is_what_was_deleted() {
         ("GROUP_GET_NUMS", "operated@nobody"),
         ("SNDBCK_PUT_NUMS", "operated@pullers"),
         ("BROKER_PUT_NUMS", "another cluster"),
+        ("BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC", "another cluster"),
+        ("QUEUE_PUT_NUMS", TOPIC),
+        ("QUEUE_PUT_NUMS", "operated@7"),
+        ("QUEUE_PUT_NUMS", "nowhere@0"),
+        ("QUEUE_PUT_NUMS", "@"),
+        ("GROUP_GET_FALL_SIZE", "0@operated@pullers"),
         ("NO_SUCH_NUMS", TOPIC),
     ] {
         let (code, remark) =

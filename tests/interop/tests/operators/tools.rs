@@ -1,7 +1,9 @@
 //! Java's own mqadmin, of both releases, while a producer and a consumer of the stock client are online.
 
+use std::process::Command;
 use std::time::Duration;
 
+use interop::binaries;
 use interop::clients::JavaClient;
 use interop::java;
 use interop::mqadmin::{Mqadmin, Printed};
@@ -10,7 +12,7 @@ use interop::scenario::Running;
 use interop::scratch::Scratch;
 use interop::until::until;
 use protocol::RequestCode;
-use protocol::body::{ConsumerConnection, ConsumerStatus};
+use protocol::body::{ConsumerConnection, ConsumerStatus, MessageRequestModes};
 
 use crate::stand::Stand;
 
@@ -170,6 +172,7 @@ impl Attended {
             subcommands[4].extend(["-t", TOPIC]);
             subcommands.push(vec!["updateTopicList", "-b", address, "-f", &topics]);
             subcommands.push(vec!["updateSubGroupList", "-b", address, "-f", &groups]);
+            subcommands.push(vec!["setConsumeMode", "-b", address, "-t", TOPIC, "-g", &clone, "-m", "POP", "-q", "3"]);
         }
         let subcommands: Vec<&[&str]> = subcommands.iter().map(Vec::as_slice).collect();
         let printed = tool.run_all(&subcommands);
@@ -183,12 +186,28 @@ impl Attended {
         for submitted in &printed[7..] {
             assert!(submitted.out.contains(&format!("to {} success", self.address)), "{submitted:?}");
         }
+        if client == JavaClient::V5 {
+            self.has_mode(&clone, "POP", 3);
+            let mut ours = Command::new(binaries::path_of("mqadmin"));
+            ours.args(["setConsumeMode", "-n", &self.stand.broker.target().name_servers, "-c", "DefaultCluster"]);
+            ours.args(["-t", TOPIC, "-g", &clone, "-m", "pull"]);
+            let output = ours.output().unwrap_or_else(|error| panic!("cannot run {ours:?}: {error}"));
+            assert!(output.status.success(), "{output:?}");
+            self.has_mode(&clone, "PULL", 0);
+        }
         assert_eq!(self.stand.committed_in(&clone, TOPIC, 0), Some(MESSAGES));
         if client == JavaClient::V5 {
             self.stand.done(RequestCode::GET_TOPIC_CONFIG, &[("topic", "listed")], &[]);
             let all = self.stand.done(RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG, &[], &[]).body;
             assert!(String::from_utf8_lossy(&all).contains(r#""groupName":"listed""#));
         }
+    }
+
+    fn has_mode(&mut self, group: &str, mode: &str, share: i32) {
+        let answer = self.stand.done(RequestCode::GET_ALL_MESSAGE_REQUEST_MODE, &[], &[]);
+        let modes = MessageRequestModes::decode(&answer.body).expect("modes").message_request_mode_map;
+        let set = &modes[TOPIC][group];
+        assert_eq!((set.mode.as_str(), set.pop_share_queue_num), (mode, share), "{answer:?}");
     }
 
     fn reset_and_skip(mut self) {

@@ -79,7 +79,23 @@ public final class Interop {
         Map.entry("crash-consumer", CrashConsumer::run),
         Map.entry("crash-consumer-verify", CrashVerify::run)));
 
+    static {
+        SCENARIOS.putAll(ofNewestClient());
+    }
+
     private Interop() {
+    }
+
+    /** Those that need the client or the tools of 5.x; compiled against 4.9 there are none. */
+    @SuppressWarnings("unchecked")
+    private static Map<String, Scenario> ofNewestClient() {
+        try {
+            return (Map<String, Scenario>) Class.forName("interop.five.Scenarios").getField("ALL").get(null);
+        } catch (ClassNotFoundException olderClient) {
+            return Map.of();
+        } catch (ReflectiveOperationException broken) {
+            throw new IllegalStateException(broken);
+        }
     }
 
     public static void main(String[] arguments) {

@@ -15,27 +15,38 @@ public final class Rebalance {
     private Rebalance() {
     }
 
+    public interface Look {
+        void look() throws Exception;
+    }
+
     public static String run(Run run) throws Exception {
+        Received received = new Received();
+        return run(run, received, new Members(run, received), () -> { });
+    }
+
+    /** {@code balanced} looks at the members each time that they have shared out the queues anew. */
+    public static String run(Run run, Received received, Members members, Look balanced) throws Exception {
         int queues = run.options.number("queues", 8);
         run.createTopic(queues / run.brokers());
-        Received received = new Received();
-        Members members = new Members(run, received);
         members.join();
         members.join();
         members.join();
         long startMs = members.awaitBalanced(queues);
+        balanced.look();
 
         Sender sender = new Sender(run);
         sender.awaitMore(PHASE_MESSAGES, received);
         hold(run, sender, members, received);
         members.join();
         long joinMs = members.awaitBalanced(queues);
+        balanced.look();
         sender.resume();
 
         sender.awaitMore(PHASE_MESSAGES, received);
         hold(run, sender, members, received);
         members.leave();
         long leaveMs = members.awaitBalanced(queues);
+        balanced.look();
         sender.resume();
 
         sender.awaitMore(PHASE_MESSAGES, received);
