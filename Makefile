@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RELEASE := target/release
 # Options for `make run`, as --shards 4 or --store /data/turbopump; for `make compare`, as --quick or --rounds 5; for `make cluster`, as
-# --nodes 5 or --flush sync; for `make chaos`, as --groups 3 or --faults kill-leader,cut-leader.
+# --nodes 5 or --flush sync; for `make chaos`, as --groups 3 or --faults kill-leader,cut-leader; for `make limits`, as --quick.
 ARGS ?=
 # Benches of `make counted`, `counted-update` and `counted-profile`; all without.
 BENCH ?=
@@ -23,7 +23,7 @@ SEED ?=
 # File that `make chaos` also writes its table into.
 OUT ?=
 
-.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-long interop-clients cluster chaos compare compare-replicated crash tools-for-tests clean
+.PHONY: run build test check unit counted counted-update counted-profile sim sim-quick fuzz interop interop-long interop-clients cluster chaos limits compare compare-replicated crash tools-for-tests clean
 
 ## run: build the release binaries and start name server and broker in one process
 run: build
@@ -97,6 +97,11 @@ cluster: build
 chaos: tools-for-tests interop-clients build
 	$(CARGO) build --release --locked -p interop --bins
 	$(RELEASE)/interop-chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+## limits: a million timers, 100,000 half messages, 10,000 groups over 20,000 queues: what they cost, and whether sends notice; ten minutes
+limits: build
+	$(CARGO) build --release --locked -p interop --bins
+	$(RELEASE)/interop-limits $(ARGS)
 
 ## compare: Turbopump against Apache RocketMQ on this machine, into docs/benchmarks; nearly an hour, see its README
 compare:

@@ -23,6 +23,8 @@ pub struct ConsumerOffsets {
     groups: BTreeMap<Rc<str>, BTreeMap<Rc<str>, Positions>>,
     /// All positions in `groups`.
     count: usize,
+    /// Those of them whose reset is pending: no pull has to look for one while there is none.
+    pending_resets: usize,
     /// Positions with their `dirty` set, once each; some may be gone or clean again.
     dirty: Vec<(Rc<str>, Rc<str>, i32)>,
     /// Changes other than commits, in the order they happened.
@@ -36,8 +38,6 @@ type Positions = BTreeMap<i32, Position>;
 #[derive(Debug, Default)]
 struct Position {
     committed: i64,
-    /// Where its last pull went on to; not kept over a restart.
-    pulled: Option<i64>,
     /// An operator's reset that the next pull has to be told; commits are ignored until then.
     pending_reset: bool,
     /// `committed` changed since it was last logged.
@@ -122,16 +122,11 @@ impl ConsumerOffsets {
         self.position(group, topic, queue_id).map(|position| position.committed)
     }
 
-    /// Notes where a pull went on to, for queues that have an offset.
-    pub fn note_pulled(&mut self, group: &str, topic: &str, queue_id: i32, next_offset: i64) {
-        if let Some(position) = self.position_mut(group, topic, queue_id) {
-            position.pulled = Some(next_offset);
-        }
-    }
-
-    /// Where the last pull went on to; the committed offset if there was none since the start.
-    pub fn query_pulled(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
-        self.position(group, topic, queue_id).map(|position| position.pulled.unwrap_or(position.committed))
+    /// Where the group has been sent to, of a queue with an offset: as far as its last pull went on, which the caller has
+    /// noted. The committed offset if there was none since the start, or an operator's reset came after it.
+    pub fn query_pulled(&self, group: &str, topic: &str, queue_id: i32, pulled: Option<i64>) -> Option<i64> {
+        let position = self.position(group, topic, queue_id)?;
+        Some(pulled.filter(|_| !position.pending_reset).unwrap_or(position.committed))
     }
 
     /// All committed offsets of a group in a topic, ascending by queue id.
@@ -165,6 +160,11 @@ impl ConsumerOffsets {
         offsets
     }
 
+    /// Whether any pull may have to be told of a reset.
+    pub fn has_pending_resets(&self) -> bool {
+        self.pending_resets > 0
+    }
+
     /// The offset a pull of this queue has to be sent to, if one is pending. It is told once.
     pub fn take_reset(&mut self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
         let position = self.position_mut(group, topic, queue_id)?;
@@ -172,6 +172,7 @@ impl ConsumerOffsets {
             return None;
         }
         let offset = position.committed;
+        self.pending_resets -= 1;
         let taken =
             StoredOffsets { group: group.to_owned(), topic: topic.to_owned(), offsets: vec![(queue_id, offset)] };
         self.records.push(ControlRecord::OffsetResetTaken(taken));
@@ -261,14 +262,16 @@ impl ConsumerOffsets {
         }
     }
 
-    /// Body of request 43, for replicas of the reference.
-    pub fn table(&self, version: DataVersion) -> ConsumerOffsetTable {
+    /// Body of request 43, for replicas of the reference. `pulled` tells where the last pull of a group, topic and queue
+    /// went on to.
+    pub fn table(&self, version: DataVersion, pulled: impl Fn(&str, &str, i32) -> Option<i64>) -> ConsumerOffsetTable {
         let mut table = ConsumerOffsetTable { data_version: version, ..ConsumerOffsetTable::default() };
         for (group, topics) in &self.groups {
             for (topic, positions) in topics {
                 let key = format!("{topic}@{group}");
                 let committed = positions.iter().map(|(queue_id, position)| (*queue_id, position.committed));
-                let pulled = positions.iter().filter_map(|(queue_id, position)| Some((*queue_id, position.pulled?)));
+                let pulled =
+                    positions.keys().filter_map(|queue_id| Some((*queue_id, pulled(group, topic, *queue_id)?)));
                 table.offset_table.insert(key.clone(), committed.collect());
                 table.pull_offset_table.insert(key, pulled.collect());
             }
@@ -289,6 +292,9 @@ impl ConsumerOffsets {
                     offsets: positions.iter().filter(|(_, p)| wanted(p)).map(|(id, p)| (*id, p.committed)).collect(),
                 };
                 snapshot.committed.push(offsets_of(|_| true));
+                if self.pending_resets == 0 {
+                    continue;
+                }
                 let pending = offsets_of(|position| position.pending_reset);
                 if !pending.offsets.is_empty() {
                     snapshot.pending_resets.push(pending);
@@ -318,24 +324,24 @@ impl ConsumerOffsets {
     /// Replays a reset.
     pub(crate) fn apply_reset(&mut self, reset: &StoredOffsets) {
         for (queue_id, offset) in &reset.offsets {
-            let position = self.entry(&reset.group, &reset.topic, *queue_id);
-            *position = Position { committed: *offset, pending_reset: true, ..Position::default() };
+            self.put_reset(&reset.group, &reset.topic, *queue_id, *offset);
         }
     }
 
     /// Replays that a pull was told of a reset.
     pub(crate) fn apply_reset_taken(&mut self, taken: &StoredOffsets) {
         for (queue_id, _) in &taken.offsets {
-            if let Some(position) = self.position_mut(&taken.group, &taken.topic, *queue_id) {
-                position.pending_reset = false;
-            }
+            let position = self.position_mut(&taken.group, &taken.topic, *queue_id);
+            let was_pending = position.is_some_and(|position| std::mem::take(&mut position.pending_reset));
+            self.pending_resets -= usize::from(was_pending);
         }
     }
 
     /// Replaces all offsets of one group in one topic.
     pub(crate) fn replace(&mut self, replaced: &StoredOffsets) {
-        if let Some(topics) = self.groups.get_mut(&*replaced.group) {
-            self.count -= topics.remove(&*replaced.topic).map_or(0, |positions| positions.len());
+        let topics = self.groups.get_mut(&*replaced.group);
+        if let Some(positions) = topics.and_then(|topics| topics.remove(&*replaced.topic)) {
+            self.discount(&positions);
         }
         self.apply_offsets(std::slice::from_ref(replaced));
     }
@@ -343,29 +349,40 @@ impl ConsumerOffsets {
     /// Forgets a group without recording it. Whether there was anything to forget.
     pub(crate) fn drop_group(&mut self, group: &str) -> bool {
         let Some(topics) = self.groups.remove(group) else { return false };
-        self.count -= topics.values().map(BTreeMap::len).sum::<usize>();
+        topics.values().for_each(|positions| self.discount(positions));
         true
     }
 
     /// Forgets a topic without recording it. Whether there was anything to forget.
     pub(crate) fn drop_topic(&mut self, topic: &str) -> bool {
-        let before = self.count;
-        let count = &mut self.count;
+        let mut dropped = Vec::new();
         self.groups.retain(|_, topics| {
-            *count -= topics.remove(topic).map_or(0, |positions| positions.len());
+            dropped.extend(topics.remove(topic));
             !topics.is_empty()
         });
-        self.count < before
+        dropped.iter().for_each(|positions| self.discount(positions));
+        !dropped.is_empty()
+    }
+
+    /// These are in the table no more.
+    fn discount(&mut self, positions: &Positions) {
+        self.count -= positions.len();
+        self.pending_resets -= positions.values().filter(|position| position.pending_reset).count();
     }
 
     fn reset(&mut self, group: &str, topic: &str, queue_id: i32, offset: i64) -> bool {
         if self.count >= CONSUMER_OFFSETS_MAX && self.position(group, topic, queue_id).is_none() {
             return false;
         }
-        // Whatever was dirty is overwritten, and logged by the reset's own record.
-        let reset = Position { committed: offset, pending_reset: true, ..Position::default() };
-        *self.entry(group, topic, queue_id) = reset;
+        self.put_reset(group, topic, queue_id, offset);
         true
+    }
+
+    /// Whatever was dirty is overwritten, and logged by the reset's own record.
+    fn put_reset(&mut self, group: &str, topic: &str, queue_id: i32, offset: i64) {
+        let reset = Position { committed: offset, pending_reset: true, dirty: false };
+        let before = std::mem::replace(self.entry(group, topic, queue_id), reset);
+        self.pending_resets += usize::from(!before.pending_reset);
     }
 
     fn position(&self, group: &str, topic: &str, queue_id: i32) -> Option<&Position> {

@@ -35,6 +35,7 @@ pub mod preflight;
 pub mod process;
 mod processor;
 pub mod producers;
+mod pulled_offsets;
 pub mod queue_id_check;
 pub mod queue_locks;
 mod queue_turns;

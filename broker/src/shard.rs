@@ -44,6 +44,7 @@ use crate::pop::PopState;
 use crate::processor::assignment::{self, WaitingMember};
 use crate::processor::client_call::{self, Waiter};
 use crate::processor::pull::{self, PullJob};
+use crate::pulled_offsets::PulledOffsets;
 use crate::queue_locks::QueueLocks;
 use crate::registration::RegistrationSender;
 use crate::replay;
@@ -87,6 +88,7 @@ pub struct Shard<E: Env> {
     /// `None`: messages are not found by key.
     pub(crate) key_indexing: Option<KeyIndexing>,
     pub(crate) parked: RefCell<ParkedPulls<QueueIndex, PullJob>>,
+    pub(crate) pulled_offsets: RefCell<PulledOffsets>,
     pub(crate) inline_filters: RefCell<InlineFilters>,
     pub(crate) statistics: RefCell<Statistics>,
     pub(crate) unique_ids: RefCell<UniqueIdSource>,
@@ -178,6 +180,7 @@ impl<E: Env> Shard<E> {
             routes: RefCell::new(routes),
             key_indexing,
             parked: RefCell::new(parked),
+            pulled_offsets: RefCell::default(),
             inline_filters: RefCell::default(),
             statistics: RefCell::new(Statistics::new(now_ms)),
             unique_ids: RefCell::new(unique_ids),
@@ -598,6 +601,12 @@ impl<E: Env> Shard<E> {
         self.metrics.traffic.borrow_mut().pulled(queue, topic, group, messages, bytes);
     }
 
+    /// Where the group's last pull of the queue went on to, if there was one since the start.
+    pub(crate) fn pulled_offset(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
+        let queue = self.store.queues().borrow().find(topic, u32::try_from(queue_id).ok()?)?;
+        self.pulled_offsets.borrow().get(queue, self.metrics.find_group(group)?)
+    }
+
     /// By the clock: keeps how counters stand, and forgets those of topics and groups that are there no more.
     pub(crate) fn sample_traffic(&self) {
         let mut traffic = self.metrics.traffic.borrow_mut();
@@ -608,6 +617,8 @@ impl<E: Env> Shard<E> {
         let changes = (tables.topics.version().counter, tables.groups.version().counter);
         if self.metrics.retained_at.replace(changes) != changes {
             traffic.retain(|topic| tables.topics.get(topic).is_some(), |group| tables.groups.get(group).is_some());
+            let queues = self.store.queues().borrow();
+            self.pulled_offsets.borrow_mut().retain(|number| queues.is_there(number));
         }
     }
 

@@ -109,6 +109,14 @@ impl ConsumeQueue {
         let from_tail = at.checked_sub(self.tail_start())?;
         self.tail.get(from_tail as usize).copied()
     }
+
+    /// The units from `at` on, as far as they lie side by side in memory.
+    fn units(&self, at: u64) -> &[Unit] {
+        let Some(from_tail) = at.checked_sub(self.tail_start()) else { return &[] };
+        let (older, newer) = self.tail.as_slices();
+        let from = from_tail as usize;
+        older.get(from..).filter(|units| !units.is_empty()).or_else(|| newer.get(from - older.len()..)).unwrap_or(&[])
+    }
 }
 
 struct Slot {
@@ -166,6 +174,11 @@ impl ConsumeQueues {
 
     fn get_mut(&mut self, queue: QueueIndex) -> Option<&mut ConsumeQueue> {
         self.slots.get_mut(queue.0 as usize)?.as_mut().map(|slot| &mut slot.queue)
+    }
+
+    /// Whether the queue of this [`QueueIndex::number`] is there: its topic was not removed.
+    pub fn is_there(&self, number: usize) -> bool {
+        self.slots.get(number).is_some_and(Option::is_some)
     }
 
     /// Topic and queue id of a queue.
@@ -249,17 +262,29 @@ impl ConsumeQueues {
     }
 
     /// The unit at `at` if it is in memory.
-    pub fn unit(&mut self, index: QueueIndex, at: u64) -> Option<Unit> {
-        if let Some(unit) = self.get(index)?.unit(at) {
-            return Some(unit);
+    pub fn unit(&self, index: QueueIndex, at: u64) -> Option<Unit> {
+        match self.get(index)?.unit(at) {
+            Some(unit) => Some(unit),
+            None => self.units_of_windows(index, at).first().copied(),
         }
-        let held = |window: &Window| {
+    }
+
+    /// The units from `at` on that are in memory side by side: at least one, if that at `at` is.
+    pub fn units(&self, index: QueueIndex, at: u64) -> &[Unit] {
+        match self.get(index).map(|queue| queue.units(at)) {
+            None => &[],
+            Some([]) => self.units_of_windows(index, at),
+            Some(units) => units,
+        }
+    }
+
+    fn units_of_windows(&self, index: QueueIndex, at: u64) -> &[Unit] {
+        let held = |window: &&Window| {
             window.queue == index && window.start <= at && at < window.start + window.units.len() as u64
         };
         // The newest windows are at the back, where a consumer that works through a queue finds its own.
-        let position = self.windows.iter().rposition(held)?;
-        let window = &self.windows[position];
-        Some(window.units[(at - window.start) as usize])
+        let window = self.windows.iter().rev().find(held);
+        window.map_or(&[], |window| &window.units[(at - window.start) as usize..])
     }
 
     /// Forgets the queues of a topic. Their files go with the next checkpoint: until then a crash may bring the topic
@@ -482,3 +507,6 @@ impl Unpersisted {
         disk.sync_directory("").await.map_err(StorageError::io("sync", "."))
     }
 }
+
+#[cfg(test)]
+mod tests;

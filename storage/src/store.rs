@@ -3,6 +3,7 @@
 //! Appending dispatches at once: the message's unit is in its ConsumeQueue when [`MessageStore::append`] returns, but
 //! consumers see it only when [`MessageStore::confirm`] finds that it may be acknowledged.
 
+mod cached_records;
 mod rebuild;
 mod replay;
 
@@ -22,6 +23,7 @@ use crate::file::{Disk, read_file, replace_file};
 use crate::installation;
 use crate::ring::Ring;
 
+pub use self::cached_records::CachedRecords;
 use self::replay::replay_entry;
 pub use self::replay::{OpenProgress, Replay};
 
@@ -229,7 +231,7 @@ impl<D: Disk> MessageStore<D> {
 
     /// The unit at `at` of a queue, if it is in memory.
     pub fn unit(&self, queue: QueueIndex, at: u64) -> Option<Unit> {
-        self.queues.borrow_mut().unit(queue, at)
+        self.queues.borrow().unit(queue, at)
     }
 
     /// The unit at `at` of a queue, read from its file if need be.

@@ -262,6 +262,11 @@ impl<D: Disk> TimerIndex<D> {
         self.window.first()
     }
 
+    /// That one and those behind it, as far as they are known, ascending.
+    pub fn upcoming(&self) -> impl Iterator<Item = TimerEntry> {
+        self.window.upcoming()
+    }
+
     /// This one is done.
     pub fn remove(&mut self, key: TimerKey) {
         self.window.remove(key);

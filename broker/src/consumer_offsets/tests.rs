@@ -135,14 +135,16 @@ fn a_group_can_continue_where_another_stands() {
 }
 
 #[test]
-fn pulled_offsets_are_noted_beside_committed_ones() {
+fn a_group_was_sent_as_far_as_its_last_pull_unless_it_has_no_offset_or_was_reset_since() {
     let mut offsets = ConsumerOffsets::new();
-    offsets.note_pulled("g", "T", 0, 9);
-    assert_eq!(offsets.query_pulled("g", "T", 0), None);
+    assert_eq!(offsets.query_pulled("g", "T", 0, Some(9)), None);
     offsets.commit("g", "T", 0, 4);
-    assert_eq!(offsets.query_pulled("g", "T", 0), Some(4));
-    offsets.note_pulled("g", "T", 0, 9);
-    assert_eq!((offsets.query_pulled("g", "T", 0), offsets.query("g", "T", 0)), (Some(9), Some(4)));
+    assert_eq!(offsets.query_pulled("g", "T", 0, None), Some(4));
+    assert_eq!(offsets.query_pulled("g", "T", 0, Some(9)), Some(9));
+    offsets.set_reset("g", "T", &[(0, 2)]);
+    assert_eq!(offsets.query_pulled("g", "T", 0, Some(9)), Some(2));
+    offsets.take_reset("g", "T", 0);
+    assert_eq!(offsets.query_pulled("g", "T", 0, Some(2)), Some(2));
 }
 
 #[test]
@@ -150,8 +152,10 @@ fn the_table_for_replicas_has_a_key_a_topic_and_group() {
     let mut offsets = ConsumerOffsets::new();
     offsets.commit("jcg", "JT", 1, 4);
     offsets.commit("jcg", "JT", 0, 2);
-    let body = offsets.table(DataVersion { counter: 0, state_version: 0, timestamp: 7 }).encode();
-    let expected = r#"{"dataVersion":{"counter":0,"stateVersion":0,"timestamp":7},"groupTopicMap":{"jcg":["JT"]},"offsetTable":{"JT@jcg":{"0":2,"1":4}},"pullOffsetTable":{"JT@jcg":{}}}"#;
+    let pulled =
+        |group: &str, topic: &str, queue_id: i32| (group == "jcg" && topic == "JT" && queue_id == 1).then_some(6);
+    let body = offsets.table(DataVersion { counter: 0, state_version: 0, timestamp: 7 }, pulled).encode();
+    let expected = r#"{"dataVersion":{"counter":0,"stateVersion":0,"timestamp":7},"groupTopicMap":{"jcg":["JT"]},"offsetTable":{"JT@jcg":{"0":2,"1":4}},"pullOffsetTable":{"JT@jcg":{"1":6}}}"#;
     assert_eq!(String::from_utf8(body).unwrap(), expected);
 }
 
@@ -247,6 +251,7 @@ proptest! {
                 Step::Take => drop(records(&mut offsets)),
             }
             prop_assert_eq!(offsets.len(), model.len());
+            prop_assert_eq!(offsets.pending_resets, pending.len());
             for (group, topic) in [(0, 0), (1, 2), (2, 1)] {
                 let of_model = model.iter().filter(|(key, _)| (key.0, key.1) == (group, topic));
                 let of_model: Vec<_> = of_model.map(|(key, offset)| (key.2, *offset)).collect();

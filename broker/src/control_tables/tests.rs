@@ -125,6 +125,7 @@ proptest! {
                     log(&mut tables).iter().for_each(|record| replayed.apply(record));
                     prop_assert_eq!(replayed.snapshot(), tables.snapshot());
                     prop_assert_eq!(replayed.offsets.len(), tables.offsets.len());
+                    prop_assert_eq!(replayed.offsets.has_pending_resets(), tables.offsets.has_pending_resets());
                 }
                 // Taken in the middle: what was not logged yet is applied again later.
                 Step::Checkpoint => {

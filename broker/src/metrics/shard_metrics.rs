@@ -98,6 +98,11 @@ impl ShardMetrics {
         self.traffic.borrow_mut().group(group)
     }
 
+    /// That number, if the group has one of its own.
+    pub(crate) fn find_group(&self, group: &str) -> Option<GroupSlot> {
+        self.traffic.borrow().find_group(group)
+    }
+
     /// The name of the group in this slot, shared; a new one where the slot has none.
     pub(crate) fn group_name(&self, slot: GroupSlot, group: &str) -> Rc<str> {
         self.traffic.borrow().group_name(slot).unwrap_or_else(|| group.into())

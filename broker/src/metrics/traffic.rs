@@ -80,9 +80,21 @@ pub(crate) enum What {
     Bytes,
 }
 
-/// A consumer group by its number in [`Traffic`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A consumer group by its number in [`Traffic`], never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct GroupSlot(u32);
+
+impl GroupSlot {
+    /// Whether it stands for all groups beyond the limit.
+    pub(crate) fn is_of_others(self) -> bool {
+        self.0 == 0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 /// Messages that came in for a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,9 +192,14 @@ impl Traffic {
         GroupSlot(number)
     }
 
+    /// The same, if the group has one of its own.
+    pub(crate) fn find_group(&self, group: &str) -> Option<GroupSlot> {
+        self.group_numbers.get(group).copied().map(GroupSlot)
+    }
+
     /// The name behind a slot; `None` for the slot of all those that have none of their own.
     pub(crate) fn group_name(&self, slot: GroupSlot) -> Option<Rc<str>> {
-        (slot.0 != 0).then(|| self.groups[slot.0 as usize].clone())
+        (!slot.is_of_others()).then(|| self.groups[slot.0 as usize].clone())
     }
 
     /// Messages went from a queue to a group.
@@ -283,7 +300,7 @@ impl Traffic {
             // Free ones have the number of the others.
             let is_free = !self.pair_numbers.contains_key(&(pair.group, pair.topic));
             let is_kept = !is_gone[pair.topic as usize]
-                && (pair.group.0 == 0 || group_is_there(&self.groups[pair.group.0 as usize]));
+                && (pair.group.is_of_others() || group_is_there(&self.groups[pair.group.0 as usize]));
             if is_free || is_kept {
                 continue;
             }

@@ -33,6 +33,11 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
             let remark = format!("offsets of topic {topic} were not cloned, this broker keeps no more of them");
             return Err(Halt::refuse(ResponseCode::SYSTEM_ERROR, remark));
         }
+        if let Some(slot) = shard.metrics.find_group(destination) {
+            let queues = shard.store.queues().borrow();
+            let mut pulled = shard.pulled_offsets.borrow_mut();
+            queues.of_topic(topic).for_each(|(_, queue)| pulled.forget(queue, slot));
+        }
     }
     drop(tables);
     shard.log_offsets();

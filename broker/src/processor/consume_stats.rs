@@ -120,7 +120,8 @@ async fn offsets<E: Env>(
         let (committed, pulled) = {
             let tables = shard.tables.borrow();
             let committed = tables.offsets.query(group, topic, queue_id).unwrap_or(0).max(0);
-            (committed, tables.offsets.query_pulled(group, topic, queue_id).unwrap_or(0))
+            let pulled = shard.pulled_offset(group, topic, queue_id);
+            (committed, tables.offsets.query_pulled(group, topic, queue_id, pulled).unwrap_or(0))
         };
         let queue = shard.queue_range(topic, queue_id);
         let mut offsets = ConsumeOffsets {

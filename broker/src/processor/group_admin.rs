@@ -35,6 +35,9 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
         tables.pops.remove_group(group);
         if clean_offset {
             tables.offsets.remove_group(group);
+            if let Some(slot) = shard.metrics.find_group(group) {
+                shard.pulled_offsets.borrow_mut().forget_group(slot);
+            }
         }
     }
     shard.log_changes();

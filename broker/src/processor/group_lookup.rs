@@ -62,7 +62,8 @@ pub(crate) fn correction<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) ->
 
 /// GET_ALL_CONSUMER_OFFSET (43).
 pub(crate) fn consumer_offsets<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
-    let table = shard.tables.borrow().offsets.table(version_of(shard));
+    let pulled = |group: &str, topic: &str, queue_id: i32| shard.pulled_offset(group, topic, queue_id);
+    let table = shard.tables.borrow().offsets.table(version_of(shard), pulled);
     request.ticket().succeed_with_body(shard, &table.encode());
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use protocol::body::SubscriptionGroupConfig;
 use protocol::code::ResponseCode;
 use protocol::command::CommandEncoder;
 use protocol::sys_flag::PullSysFlag;
@@ -141,20 +142,15 @@ fn check<E: Env>(
     if shard.config.identity.permission & perm::READ == 0 {
         return Err(forbidden(format!("the broker[{}] pulling message is forbidden", shard.store_host.ip())));
     }
-    let mut tables = shard.tables.borrow_mut();
-    // A slave notes a new group for itself: its log is its master's.
-    if tables.groups.get(group).is_none() && !shard.is_slave() {
-        drop(tables);
-        shard.admit_change()?;
-        tables = shard.tables.borrow_mut();
-    }
-    let config = tables.groups.auto_create(group, shard.env.now_ms());
-    let config = config.map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
-    if !config.consume_enable {
+    let known = shard.tables.borrow().groups.get(group).map(GroupSays::of);
+    let GroupSays { may_consume, sys_flag: group_sys_flag, brokers } = match known {
+        Some(known) => known,
+        None => create_group(shard, group)?,
+    };
+    if !may_consume {
         return Err(forbidden(format!("subscription group no permission, {group}")));
     }
-    let group_sys_flag = config.group_sys_flag;
-    let brokers = GroupBrokers { home: config.broker_id, slow: config.which_broker_when_consume_slowly };
+    let tables = shard.tables.borrow();
     let config =
         tables.topics.require(topic).map_err(|error| Halt::refuse(error.response_code(), error.to_string()))?;
     if config.perm & perm::READ == 0 {
@@ -163,6 +159,31 @@ fn check<E: Env>(
     check_pull_queue_id(config, queue_id, consumer)
         .map_err(|error| Halt::refuse(ResponseCode::INVALID_PARAMETER, error.to_string()))?;
     Ok(Allowed { group_sys_flag, topic_sys_flag: config.topic_sys_flag, brokers })
+}
+
+/// What the group's settings say of pulls.
+struct GroupSays {
+    may_consume: bool,
+    sys_flag: i32,
+    brokers: GroupBrokers,
+}
+
+impl GroupSays {
+    fn of(config: &SubscriptionGroupConfig) -> Self {
+        let brokers = GroupBrokers { home: config.broker_id, slow: config.which_broker_when_consume_slowly };
+        Self { may_consume: config.consume_enable, sys_flag: config.group_sys_flag, brokers }
+    }
+}
+
+/// A group comes to be by its first pull.
+fn create_group<E: Env>(shard: &Shard<E>, group: &str) -> Result<GroupSays, Halt> {
+    // A slave notes a new group for itself: its log is its master's.
+    if !shard.is_slave() {
+        shard.admit_change()?;
+    }
+    let mut tables = shard.tables.borrow_mut();
+    let created = tables.groups.auto_create(group, shard.env.now_ms());
+    created.map(GroupSays::of).map_err(|error| Halt::refuse(error.response_code(), error.to_string()))
 }
 
 /// The same after an operator has reset offsets of its queue.
@@ -276,23 +297,37 @@ fn examined_end(job: &PullJob, end: i64) -> i64 {
 
 /// What the pull gets from memory; `None` if its first message has to be read from disk.
 fn collect_cached<E: Env>(shard: &Shard<E>, job: &PullJob, end: i64) -> Option<Found> {
-    let mut found = Found { next_offset: job.offset, ..Found::default() };
     let limits = &shard.config.pulls.from_memory;
     let until = examined_end(job, end);
+    let messages_max = job.messages_max.min(limits.messages_max as usize);
+    let records = Vec::with_capacity(messages_max.min((until - job.offset) as usize));
+    let mut found = Found { records, bytes: 0, next_offset: job.offset };
+    let mut cached = shard.store.cached_records();
+    let queues = shard.store.queues().borrow();
     let mut steps = 0;
-    while found.next_offset < until && steps < FILTER_STEPS_MAX {
-        let Some(unit) = shard.store.unit(job.queue, found.next_offset as u64) else { break };
-        if job.filter.may_match(unit.tags_code) {
-            let is_cached = shard.store.is_cached(unit.physical_offset, unit.bytes as usize);
-            if !is_cached || !found.has_room(unit, limits, job.messages_max) {
-                break;
-            }
-            steps += job.filter.steps(unit.bytes);
-            if job.filter.is_by_tag() || passes_cached(shard, job, unit) {
-                found.add(unit);
-            }
+    'units: while found.next_offset < until {
+        let units = queues.units(job.queue, found.next_offset as u64);
+        if units.is_empty() {
+            break;
         }
-        found.next_offset += 1;
+        for unit in units.iter().take((until - found.next_offset) as usize) {
+            if job.filter.may_match(unit.tags_code) {
+                if !cached.contains(*unit) || !found.has_room(*unit, limits, messages_max) {
+                    break 'units;
+                }
+                if job.filter.is_by_tag() {
+                    found.add(*unit);
+                } else if steps >= FILTER_STEPS_MAX {
+                    break 'units;
+                } else {
+                    steps += job.filter.steps(unit.bytes);
+                    if passes_cached(shard, job, *unit) {
+                        found.add(*unit);
+                    }
+                }
+            }
+            found.next_offset += 1;
+        }
     }
     (found.next_offset > job.offset).then_some(found)
 }
@@ -358,12 +393,17 @@ async fn collect_cold<E: Env>(
 impl PullJob {
     /// Sends its consumer to where an operator has set the group's offset, if that is to be told.
     fn tells_reset<E: Env>(&self, shard: &Shard<E>) -> bool {
-        let reset = shard.may_change().then(|| {
+        let mut tables = shard.tables.borrow_mut();
+        if !tables.offsets.has_pending_resets() || !shard.may_change() {
+            return false;
+        }
+        let reset = {
             let queues = shard.store.queues().borrow();
-            let (topic, queue_id) = queues.name(self.queue)?;
-            shard.tables.borrow_mut().offsets.take_reset(&self.puller, topic, queue_id as i32)
-        });
-        let Some(next_offset) = reset.flatten() else { return false };
+            let name = queues.name(self.queue);
+            name.and_then(|(topic, queue_id)| tables.offsets.take_reset(&self.puller, topic, queue_id as i32))
+        };
+        drop(tables);
+        let Some(next_offset) = reset else { return false };
         let (code, remark) = (ResponseCode::PULL_OFFSET_MOVED, "OFFSET_RESET");
         self.answer_empty(shard, &Outcome { code, remark, next_offset });
         true
@@ -371,11 +411,7 @@ impl PullJob {
 
     /// The group has been sent this far, which tells what it has and has not consumed yet.
     fn note_pulled<E: Env>(&self, shard: &Shard<E>, next_offset: i64) {
-        let queues = shard.store.queues().borrow();
-        if let Some((topic, queue_id)) = queues.name(self.queue) {
-            let mut tables = shard.tables.borrow_mut();
-            tables.offsets.note_pulled(&self.puller, topic, queue_id as i32, next_offset);
-        }
+        shard.pulled_offsets.borrow_mut().note(self.queue, self.group, next_offset);
     }
 
     fn answer_found<E: Env>(&self, shard: &Shard<E>, found: &Found) {
@@ -384,10 +420,8 @@ impl PullJob {
         }
         let log = shard.store.log();
         self.answer(shard, found, |buffer| {
-            for (position, bytes) in &found.records {
-                let copied = log.with_cached(*position, *bytes as usize, |record| buffer.extend_from_slice(record));
-                assert!(copied.is_some(), "what was in memory in this turn still is");
-            }
+            let copied = log.gather_cached(&found.records, buffer);
+            assert_eq!(copied, found.records.len(), "what was in memory in this turn still is");
         });
     }
 

@@ -70,7 +70,7 @@ impl<E: Env> Shard<E> {
 
     /// Physical offset behind the last message of a topic that consumers can read here; 0 for none in memory.
     pub fn readable_end(&self, topic: &str) -> u64 {
-        let mut queues = self.store.queues().borrow_mut();
+        let queues = self.store.queues().borrow();
         let of_topic: Vec<_> = queues.of_topic(topic).map(|(_, queue)| queue).collect();
         let ends = of_topic.into_iter().filter_map(|queue| {
             let last = queues.get(queue)?.readable().checked_sub(1)?;

@@ -8,7 +8,7 @@ use protocol::properties::{REAL_TOPIC, UNIQ_KEY};
 use protocol::record::{RecordFields, RecordView, decode_record};
 use protocol::topic_name::TIMER_TOPIC;
 use storage::consume_queue::QueueIndex;
-use storage::timer_index::{TimerEntry, TimerKey};
+use storage::timer_index::{TimerEntry, TimerKey, TimerPlace};
 use storage::{AppendError, StorageError};
 
 use super::task::Keeper;
@@ -68,7 +68,7 @@ async fn loop_due<E: Env>(
             continue;
         }
         let times_gone_back = shard.store.queues().borrow().times_gone_back();
-        let record = read(shard, queue, &entry).await?;
+        let record = next_record(shard, queue, keeper, &entry).await?;
         let is_the_same = shard.may_change() && times_gone_back == shard.store.queues().borrow().times_gone_back();
         if !is_the_same || !feed::is_whole(shard, queue, keeper) {
             return Ok(Delivered::Some);
@@ -78,9 +78,12 @@ async fn loop_due<E: Env>(
             keeper.index.remove(entry.key);
             continue;
         };
-        match finish(shard, keeper, entry, record) {
+        match finish(shard, keeper, entry, &record) {
             Ok(()) => *appended = true,
-            Err(AppendError::Backlog { .. } | AppendError::SegmentPending) => return Ok(Delivered::LogIsFull),
+            Err(AppendError::Backlog { .. } | AppendError::SegmentPending) => {
+                keeper.look_ahead.put_back(entry.key, record);
+                return Ok(Delivered::LogIsFull);
+            }
             Err(error) => {
                 tracing::debug!(%error, shard = shard.identity.broker_name, "timers wait: the log takes no messages");
                 return Ok(Delivered::Failed);
@@ -89,6 +92,31 @@ async fn loop_due<E: Env>(
         keeper.index.remove(entry.key);
     }
     Ok(Delivered::Some)
+}
+
+/// The record of `entry`, the first of those that are due. One that has to be read from disk is read beside the next ones.
+async fn next_record<E: Env>(
+    shard: &Rc<Shard<E>>,
+    queue: QueueIndex,
+    keeper: &mut Keeper<E>,
+    entry: &TimerEntry,
+) -> Result<Option<Read>, StorageError> {
+    let TimerPlace { position, bytes } = entry.place;
+    if shard.store.log().with_newest(position, bytes as usize, |_| ()).is_some() {
+        return read(shard, queue, entry).await;
+    }
+    let times_gone_back = shard.store.queues().borrow().times_gone_back();
+    if let Some(record) = keeper.look_ahead.take(entry.key, times_gone_back) {
+        return Ok(record);
+    }
+    let now_ms = shard.env.now_ms();
+    let due = keeper.index.upcoming().take_while(|next| next.key.due_ms <= now_ms);
+    keeper.look_ahead.read(shard, queue, due.filter(|next| !is_passed(shard, next.key))).await?;
+    match keeper.look_ahead.take(entry.key, times_gone_back) {
+        Some(record) => Ok(record),
+        // The clock was set back meanwhile.
+        None => read(shard, queue, entry).await,
+    }
 }
 
 /// Recalls of the due time that is being delivered are read again after a restart.
@@ -101,10 +129,10 @@ fn is_passed<E: Env>(shard: &Shard<E>, key: TimerKey) -> bool {
 }
 
 /// A record of the timer topic, or why it cannot be read.
-type Read = Result<Vec<u8>, String>;
+pub(super) type Read = Result<Vec<u8>, String>;
 
 /// `None`: this message is not in the queue, the index has it from a time that the log has lost.
-async fn read<E: Env>(
+pub(super) async fn read<E: Env>(
     shard: &Rc<Shard<E>>,
     queue: QueueIndex,
     entry: &TimerEntry,
@@ -146,7 +174,7 @@ fn finish<E: Env>(
     shard: &Rc<Shard<E>>,
     keeper: &mut Keeper<E>,
     entry: TimerEntry,
-    record: Read,
+    record: &Read,
 ) -> Result<(), AppendError> {
     let key = entry.key;
     let now_ms = shard.env.now_ms();

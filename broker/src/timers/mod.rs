@@ -9,6 +9,7 @@
 mod deliver;
 pub mod due_time;
 mod feed;
+mod look_ahead;
 mod recalled_keys;
 mod roll;
 mod signals;

@@ -11,6 +11,7 @@ use storage::consume_queue::QueueIndex;
 use storage::timer_index::{Saved, TimerIndex};
 
 use super::deliver::Delivered;
+use super::look_ahead::LookAhead;
 use super::recalled_keys::RecalledKeys;
 use super::roll::Roll;
 use super::{deliver, feed, roll};
@@ -34,6 +35,7 @@ const SAVE: Duration = Duration::from_secs(30);
 pub(super) struct Keeper<E: Env> {
     pub(super) index: TimerIndex<E::Disk>,
     pub(super) recalled: RecalledKeys,
+    pub(super) look_ahead: LookAhead,
     pub(super) roll: Roll,
     /// Of the queues, when the index was made from them.
     times_gone_back: u64,
@@ -137,6 +139,7 @@ async fn open<E: Env>(shard: &Rc<Shard<E>>, queue: QueueIndex) -> Result<Keeper<
     Ok(Keeper {
         index,
         recalled: RecalledKeys::default(),
+        look_ahead: LookAhead::default(),
         roll: Roll::default(),
         times_gone_back,
         saved_at: now,

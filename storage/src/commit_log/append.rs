@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::entry::{EntryHeader, EntryKind, HEADER_BYTES, LogId, crc_of};
+use super::newest::Stretch;
 use crate::file::{AlignedBuffer, BLOCK_BYTES, align_down};
 use crate::ring::Ring;
 
@@ -71,6 +72,12 @@ impl<B: AlignedBuffer> LogBuffer<B> {
         let (end, covers) = (self.end.min(position), self.covers.min(position));
         let &Self { start, first, allocated, .. } = self;
         Self { start, first, end, covers, allocated, memory: self.memory.clone() }
+    }
+
+    /// All that it holds and the buffer before it does not.
+    pub(super) fn stretch(&self) -> Stretch<'_> {
+        let held = (self.first - self.start) as usize..(self.end - self.start) as usize;
+        Stretch { first: self.first, bytes: &(*self.memory).as_ref()[held] }
     }
 
     /// The bytes from `position` on, if all of them lie in this buffer.
@@ -526,6 +533,16 @@ impl<B: AlignedBuffer> Tail<B> {
     /// Whether everything sealed has been taken for writing.
     pub(crate) fn is_taken(&self) -> bool {
         self.frozen.is_empty() && self.open.as_ref().is_none_or(|open| open.start + open.filled as u64 == open.first)
+    }
+
+    /// The buffer that `position` lies in, if it lies in one that was not taken yet.
+    pub(super) fn stretch(&self, position: u64) -> Option<Stretch<'_>> {
+        if let Some(open) = self.open.as_ref().filter(|open| position >= open.first) {
+            let from = (open.first - open.start) as usize;
+            return Some(Stretch { first: open.first, bytes: &open.memory.as_ref()[from..open.filled] });
+        }
+        let at = self.frozen.partition_point(|buffer| buffer.end <= position);
+        Some(self.frozen.get(at)?.stretch())
     }
 
     /// The bytes from `position` on, if they are in memory here and not yet taken.

@@ -8,6 +8,7 @@ mod append;
 pub mod copy;
 pub mod entry;
 mod mend;
+mod newest;
 mod piece;
 mod read;
 pub mod recover;

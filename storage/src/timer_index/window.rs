@@ -73,6 +73,11 @@ impl Window {
         (*key <= self.horizon).then_some(TimerEntry { key: *key, place: *place })
     }
 
+    pub(super) fn upcoming(&self) -> impl Iterator<Item = TimerEntry> {
+        let entry = |(key, place): (&TimerKey, &TimerPlace)| TimerEntry { key: *key, place: *place };
+        self.timers.range(..=self.horizon).map(entry)
+    }
+
     pub(super) fn remove(&mut self, key: TimerKey) {
         self.timers.remove(&key);
     }

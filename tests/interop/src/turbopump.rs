@@ -168,7 +168,15 @@ impl Turbopump {
     /// # Panics
     /// When it ends otherwise, or not in time.
     pub fn terminate(&mut self) {
-        let status = self.process.terminate(READY_WITHIN);
+        self.terminate_within(READY_WITHIN);
+    }
+
+    /// The same with a limit of its own: of a store with many queues the last checkpoint takes long.
+    ///
+    /// # Panics
+    /// When it ends otherwise, or not in time.
+    pub fn terminate_within(&mut self, limit: Duration) {
+        let status = self.process.terminate(limit);
         assert!(status.success(), "mqbroker ended with {status} after SIGTERM\n{}", self.process.tail());
     }
 
