@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 5
 FUZZ_FEATURES ?=
 # Fresh simulation seeds in `make sim-quick`.
 SEEDS ?= 12000
-# Of whole clusters, and as many of groups of replicas.
+# Of whole clusters, as many of groups of replicas, and a fifth as many of groups whose members change.
 CLUSTER_SEEDS ?= 1000
 # Of groups of bare Raft replicas.
 RAFT_SEEDS ?= 2000
@@ -69,7 +69,7 @@ sim-quick:
 
 ## sim: every seeded test, of stores, clusters and groups, takes fresh seeds for SECONDS seconds; SEED=n replays one
 sim:
-	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim $(if $(SEED),--test crash --test cluster_seeds) -- --nocapture
+	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim $(if $(SEED),--test crash --test cluster_seeds --test cluster_members) -- --nocapture
 
 ## interop: stock clients, kill -9, bad input, start-up errors, master and slave, operators' tools, with real processes
 interop: interop-clients

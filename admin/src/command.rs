@@ -1,5 +1,6 @@
 //! The subcommands, one a file or a few of a kind: its options, what it asks, and its result as text and JSON.
 
+mod add_replica;
 mod allocate_mq;
 mod broker_config;
 mod broker_consume_stats;
@@ -35,6 +36,8 @@ mod query_msg_by_key;
 mod query_msg_by_offset;
 mod query_msg_by_unique_key;
 mod query_msg_trace;
+mod remove_replica;
+mod replace_replica;
 mod replication_status;
 mod reset_offset;
 mod send_message;
@@ -120,6 +123,9 @@ commands! {
         DeleteExpiredCommitLog;
     ha_status: HaStatus;
     replication_status: ReplicationStatus;
+    add_replica: AddReplica;
+    remove_replica: RemoveReplica;
+    replace_replica: ReplaceReplica;
     promote_slave: PromoteSlave;
     namesrv_config: GetNamesrvConfig, UpdateNamesrvConfig;
     kv_config: UpdateKvConfig, DeleteKvConfig;

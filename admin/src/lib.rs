@@ -8,6 +8,7 @@ mod command;
 mod concurrently;
 mod fact_list;
 mod failure;
+mod group_change;
 mod message_trace;
 mod message_track;
 mod message_view;

@@ -221,7 +221,7 @@ async fn serve(
 /// With replicas: shards that lead hand their lead over, and stay until clients know the next leader. Until then they are
 /// registered. Another signal ends that.
 async fn make_way(config: &BrokerConfig, running: &mut Running, ended: &mut Vec<Result<(), String>>) {
-    if config.replication.raft().is_none_or(|raft| raft.members.len() == 1) {
+    if config.replication.raft().is_none() {
         return;
     }
     let answers: Vec<_> = running

@@ -7,7 +7,7 @@ use protocol::code::{RequestCode, ResponseCode};
 use crate::env::Env;
 use crate::not_served;
 use crate::processor::{
-    assignment, broker_stats, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
+    assignment, broker_stats, change_members, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
     consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset,
     offset_reset, pop, pull, query_message, queue_units, recall, relay, reply, request_mode, resume_check, runtime_info,
     send, send_back, timer_tables, topic_admin, view,
@@ -121,6 +121,7 @@ impl<E: Env> Routes<E> {
         leader(RequestCode::SET_MESSAGE_REQUEST_MODE, request_mode::set),
         any(RequestCode::GET_ALL_MESSAGE_REQUEST_MODE, request_mode::all),
         always(RequestCode::GET_BROKER_HA_STATUS, ha_status::run),
+        leader(RequestCode::CHANGE_GROUP_MEMBERS, change_members::run),
         any(RequestCode::GET_MASTER_SLAVE_STATE, master_slave::state),
         any(RequestCode::PROMOTE_SLAVE, master_slave::promote),
         leader(RequestCode::POP_MESSAGE, pop::take::run),

@@ -1,6 +1,6 @@
 //! One shard's life on its thread: open the store, serve, leave it in order.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use storage::ring::shm::ShmRing;
 use storage::store::{MessageStore, StoreRecovery};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::config::replication::RaftMember;
 use crate::config::{BrokerConfig, FlushDiskType, ShardIdentity};
 use crate::env::Env;
 use crate::maintenance;
@@ -174,12 +175,14 @@ struct Opened {
 /// What this shard's replica is to be; `None` for one that stands alone.
 fn replica_options(start: &ShardStart, found_ring: bool, env: &RealEnv) -> Option<ReplicaOptions> {
     let raft = start.config.replication.raft()?;
-    let index = start.identity.index;
-    let members = raft.members.iter().filter_map(|member| Some((member.id.raft_id(), member.socket_address(index)?)));
+    let nowhere = |member: &RaftMember| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), member.port(0));
+    let address = |member: &RaftMember| member.socket_address(0).unwrap_or_else(|| nowhere(member));
+    let members = raft.members.iter().map(|member| (member.id.raft_id(), address(member)));
     let life = (u64::from(env.random_below(u32::MAX)) << 32) | u64::from(env.random_below(u32::MAX)) | 1;
     Some(ReplicaOptions {
         node: raft.own_id.raft_id(),
         members: members.collect(),
+        joins: raft.joins,
         group: raft.group.clone(),
         timing: raft.timing,
         found_ring,

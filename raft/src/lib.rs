@@ -27,7 +27,7 @@ pub use check::NUMBER_MAX;
 pub use entry::{EntryId, EntryInfo};
 pub use group::Group;
 pub use group::propose::{ProposeError, TransferError};
-pub use membership::MembershipError;
+pub use membership::{MemberStep, MembershipError, check_members, context_of, membership_change};
 pub use options::{GroupOptions, INFLIGHT_MESSAGES_MAX, MESSAGE_BYTES_MAX, MESSAGE_ENTRIES_MAX};
 pub use refusal::Refusal;
 pub use start::{Memory, SavedState, Start, StartError};

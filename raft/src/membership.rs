@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use protobuf::Message as _;
-use raft::eraftpb::{ConfChangeV2, ConfState};
+use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
 use raft::{Changer, ProgressTracker};
 
 use crate::start::{StartError, check_number};
@@ -46,6 +46,48 @@ pub enum MembershipError {
         /// Why not.
         reason: String,
     },
+}
+
+/// A part of a membership change.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum MemberStep {
+    /// This replica gets the log without counting for a majority.
+    Learner(u64),
+    /// This replica has a vote.
+    Voter(u64),
+    /// This replica is no member.
+    Out(u64),
+}
+
+/// A change of these parts: one that changes several is made by way of a joint membership, which is left by itself. `context`
+/// travels with it, unread.
+pub fn membership_change(steps: &[MemberStep], context: Vec<u8>) -> ConfChangeV2 {
+    let single = |step: &MemberStep| {
+        let (kind, id) = match step {
+            MemberStep::Learner(id) => (ConfChangeType::AddLearnerNode, *id),
+            MemberStep::Voter(id) => (ConfChangeType::AddNode, *id),
+            MemberStep::Out(id) => (ConfChangeType::RemoveNode, *id),
+        };
+        let mut single = ConfChangeSingle { node_id: id, ..ConfChangeSingle::default() };
+        single.set_change_type(kind);
+        single
+    };
+    let mut change = ConfChangeV2::default();
+    change.set_changes(steps.iter().map(single).collect::<Vec<_>>().into());
+    change.context = context.into();
+    change
+}
+
+/// What travels with the membership change of an entry; empty where nothing does, as where a joint membership is left.
+pub fn context_of(bytes: &[u8]) -> Vec<u8> {
+    decode(bytes).map(|change| change.context.to_vec()).unwrap_or_default()
+}
+
+/// Whether raft survives these members.
+/// # Errors
+/// [`StartError::Membership`], or [`StartError::Number`] for an id beyond every possible one.
+pub fn check_members(members: &ConfState) -> Result<(), StartError> {
+    check_conf_state(members)
 }
 
 /// Reads the bytes of a membership entry. No bytes: leave a joint membership.
@@ -139,6 +181,15 @@ mod tests {
         ] {
             assert!(check_conf_state(&impossible).is_err(), "{impossible:?}");
         }
+    }
+
+    #[test]
+    fn what_travels_with_a_change_comes_out_as_it_went_in() {
+        let change = membership_change(&[MemberStep::Voter(4), MemberStep::Out(2)], b"who is where".to_vec());
+        assert_eq!(change.enter_joint(), Some(true), "two at once, by way of a joint membership that ends by itself");
+        assert_eq!(context_of(&change.write_to_bytes().unwrap()), b"who is where");
+        assert_eq!(membership_change(&[MemberStep::Learner(4)], vec![]).enter_joint(), None);
+        assert!(context_of(&[]).is_empty() && context_of(&[0xFF; 5]).is_empty());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! A replica that may have forgotten the end of its log ([`Memory::ShortLog`]) is trusted again when it has everything
 //! that a leader had committed, the leader having heard before that this replica starts anew: from then on the leader
 //! counts nothing that was confirmed earlier. Until then it votes only with a view over the ends of all other voters'
-//! logs, each told after this replica's start: what it forgot and what is committed is in one of them.
+//! logs, each told after this replica's start: what it forgot and what is committed is in one of them. The voters are
+//! those of the newest members that anybody told: it may have forgotten a change of them, or got a vote with one that it has
+//! not yet. A candidate tells the members that it goes by, and has in its log the change that made them, and all before it.
 //!
 //! A replica that lost its disk ([`Memory::Nothing`]) may also have voted, in terms it does not know. It takes no part
 //! until so many others have told their term that one of them must know of every leader it can have voted for or
@@ -50,11 +52,13 @@ pub(crate) struct Trust {
     reports: BTreeMap<u64, PeerReport>,
     /// Everything that some leader had committed is in the log up to here; trust waits only for its persistence.
     reached: Option<u64>,
+    /// The newest members that anybody told, and the index since which they hold, if these are not those that founded the group.
+    changed: Option<(u64, ConfState)>,
 }
 
 impl Trust {
     pub(crate) fn new(id: u64, life: u64, memory: Memory) -> Self {
-        Self { id, life, memory, reports: BTreeMap::new(), reached: None }
+        Self { id, life, memory, reports: BTreeMap::new(), reached: None, changed: None }
     }
 
     pub(crate) fn is_trusted(&self) -> bool {
@@ -63,6 +67,13 @@ impl Trust {
 
     pub(crate) fn knows_terms(&self) -> bool {
         self.memory != Memory::Nothing
+    }
+
+    /// These are the members since an index, and were not always.
+    pub(crate) fn note_changed_members(&mut self, index: u64, members: &ConfState) {
+        if self.changed.as_ref().is_none_or(|(known, _)| *known < index) {
+            self.changed = Some((index, members.clone()));
+        }
     }
 
     pub(crate) fn life(&self) -> u64 {
@@ -95,6 +106,8 @@ impl Trust {
 
     /// Whether this replica may vote for, or be, a candidate whose log has this end.
     pub(crate) fn allows(&self, candidate_end: EntryId, members: &ConfState) -> bool {
+        // Those of its own log may be older.
+        let members = self.changed.as_ref().map_or(members, |(_, newest)| newest);
         match self.memory {
             Memory::Whole => true,
             Memory::ShortLog => self.highest_end(members).is_some_and(|highest| candidate_end >= highest),
@@ -175,6 +188,19 @@ mod tests {
         trust.take(report(3, 4, 12));
         assert!(!trust.allows(end(4, 11), &members) && trust.allows(end(4, 12), &members));
         assert!(trust.allows(end(5, 1), &members));
+    }
+
+    #[test]
+    fn the_voters_whose_logs_count_are_the_newest_that_were_told() {
+        let mut trust = forgetful(Memory::ShortLog);
+        let before = members(&[2]);
+        trust.take(report(2, 4, 10));
+        assert!(trust.allows(end(4, 10), &before));
+        trust.note_changed_members(8, &members(&[1, 2, 3]));
+        trust.note_changed_members(7, &before);
+        assert!(!trust.allows(end(9, 99), &before), "replica 3 may know more");
+        trust.take(report(3, 4, 12));
+        assert!(trust.allows(end(4, 12), &before) && !trust.allows(end(4, 11), &before));
     }
 
     #[test]

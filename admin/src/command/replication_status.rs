@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use client::WithCauses;
-use protocol::body::{FollowerStatus, LogPlace, ReplicaRole, ReplicationStatus as NodeStatus};
+use protocol::body::{FollowerStatus, LogPlace, MemberPlace, ReplicaRole, ReplicationStatus as NodeStatus};
 use serde::Serialize;
 
 use super::Context;
@@ -188,6 +188,7 @@ impl fmt::Display for Nodes {
             if !roles.any(|role| role.is_some_and(ReplicaRole::is_master)) {
                 writeln!(f, "{name} has no leader")?;
             }
+            self.write_members(f, name)?;
         }
         Ok(())
     }
@@ -225,6 +226,26 @@ impl Node {
 }
 
 impl Nodes {
+    /// Who belongs to a group, by the account of who has heard of the latest change.
+    fn write_members(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        let statuses =
+            self.nodes.iter().filter(|node| node.broker_name == name).filter_map(|node| node.status.as_ref());
+        let newest = statuses.max_by_key(|status| (status.members.index, status.role.is_master()));
+        let Some(members) = newest.map(|status| &status.members).filter(|members| !members.voters.is_empty()) else {
+            return Ok(());
+        };
+        let names =
+            |places: &[MemberPlace]| places.iter().map(|place| place.node.as_str()).collect::<Vec<_>>().join(", ");
+        write!(f, "{name} has the voters {}", names(&members.voters))?;
+        if !members.learners.is_empty() {
+            write!(f, "; {} without a vote", names(&members.learners))?;
+        }
+        match &members.change {
+            Some(change) => writeln!(f, "; {change}"),
+            None => writeln!(f),
+        }
+    }
+
     fn places(&self) -> Table {
         let mut table = Table::new(&[
             ("BROKER", Align::Left),

@@ -1,6 +1,8 @@
 use client::{FakeServer, Reply};
 use protocol::RequestCode;
-use protocol::body::{Extent, FollowerStatus, KvTable, Lag, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus};
+use protocol::body::{
+    Extent, FollowerStatus, KvTable, Lag, LogPlace, MembersStatus, ReplicaHistory, ReplicaRole, ReplicationStatus,
+};
 
 use crate::cluster::{Cluster, cells, run_at};
 
@@ -28,6 +30,10 @@ fn status(role: ReplicaRole, node: &str, followers: Vec<FollowerStatus>) -> Repl
     ReplicationStatus {
         role,
         node: node.to_owned(),
+        group: "trio".to_owned(),
+        shard: 0,
+        shards: 1,
+        members: MembersStatus::default(),
         leader: Some("n0".to_owned()),
         leader_address: None,
         leader_heard_ms: None,

@@ -52,7 +52,7 @@ pub use self::queries::Queries;
 pub use self::registration::Registration;
 pub use self::replication::{Replication, ReplicationMode};
 pub use self::sends::Sends;
-pub use self::shard_layout::{ShardIdentity, ShardLayout};
+pub use self::shard_layout::{SHARD_PORT_STEP, ShardIdentity, ShardLayout};
 pub use self::sources::{Mode, Sources};
 pub use self::store::{FlushDiskType, Store};
 pub use self::timers::Timers;

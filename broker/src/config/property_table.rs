@@ -282,6 +282,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("correctLogicMinOffsetSleepInterval", INT, "1", DERIVED_QUEUES),
     works("cpus", Kind::Cpus, derived("one of each physical core this process may run on; --standalone, CPU quota: any")).important(),
     works("dLegerGroup", Kind::GroupName, fixed("")),
+    works("dLegerJoin", BOOL, fixed("false")),
     works("dLegerPeers", Kind::RaftPeers, fixed("")),
     works("dLegerSelfId", Kind::NodeId, fixed("")),
     no_meaning("dataReadAheadEnable", BOOL, "true", NO_PAGE_CACHE),

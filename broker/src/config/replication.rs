@@ -16,9 +16,10 @@ use super::values::Values;
 const RAFT: &str = "enableDLegerCommitLog";
 
 /// Properties that only Raft mode reads.
-const RAFT_ONLY: [&str; 6] = [
+const RAFT_ONLY: [&str; 7] = [
     "catchUpMaxBytesPerSecond",
     "dLegerGroup",
+    "dLegerJoin",
     "dLegerPeers",
     "dLegerSelfId",
     "preferredLeaderId",
@@ -61,8 +62,12 @@ pub struct RaftSettings {
     pub group: String,
     /// This node, one of `members`. RocketMQ: `dLegerSelfId`.
     pub own_id: NodeId,
-    /// All nodes, this one too, ascending by id. RocketMQ: `dLegerPeers`.
+    /// All nodes, this one too, ascending by id: those that found the group. What its log says of its members later holds
+    /// instead. RocketMQ: `dLegerPeers`.
     pub members: Vec<RaftMember>,
+    /// Whether this node, with an empty store, waits until it is added to a group that there is. Default false. Own:
+    /// `dLegerJoin`.
+    pub joins: bool,
     /// The node that should lead shard 0. Default the first. RocketMQ: `preferredLeaderId`.
     pub preferred_id: NodeId,
     /// How long a silent leader is waited for.
@@ -205,12 +210,11 @@ impl RaftSettings {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// The node that should lead shard `shard`: those of the shards after 0 follow in the order of ids, in a circle, so that
-    /// every node leads as many shards as any other, give or take one.
-    pub fn preferred_leader(&self, shard: u32) -> NodeId {
-        let first = self.members.iter().position(|member| member.id == self.preferred_id);
-        let first = first.expect("the preferred node is one of the members");
-        self.members[(first + shard as usize) % self.members.len()].id
+    /// Of these voters, ascending by Raft id, the one that should lead shard `shard`: those of the shards after 0 follow in
+    /// the order of ids, in a circle, so that every node leads as many shards as any other, give or take one.
+    pub fn preferred_leader(&self, voters: &[u64], shard: u32) -> Option<u64> {
+        let first = voters.iter().position(|id| *id == self.preferred_id.raft_id()).unwrap_or(0);
+        voters.get((first + shard as usize) % voters.len().max(1)).copied()
     }
 }
 
@@ -318,7 +322,8 @@ fn raft(
     check_replica_ports(values, &members, errors);
     let timing = RaftTiming::of_election_timeout(values.number("electionTimeoutMs"));
     let own_id = own_id.filter(|_| errors.is_empty())?;
-    Some(RaftSettings { group: group.to_owned(), own_id, members, preferred_id, timing })
+    let joins = values.bool("dLegerJoin");
+    Some(RaftSettings { group: group.to_owned(), own_id, members, joins, preferred_id, timing })
 }
 
 fn no_peer(values: &Values, key: &'static str, id: NodeId, peers: &RaftPeers) -> ConfigError {

@@ -132,7 +132,7 @@ fn other_value(property: &Property, default: &str) -> String {
 /// Other settings without which a property says nothing.
 fn needed_for(property: &str) -> &'static str {
     match property {
-        "dLegerGroup" | "dLegerPeers" | "dLegerSelfId" | "preferredLeaderId" | "electionTimeoutMs" => {
+        "dLegerGroup" | "dLegerJoin" | "dLegerPeers" | "dLegerSelfId" | "preferredLeaderId" | "electionTimeoutMs" => {
             "enableDLegerCommitLog=true\ndLegerGroup=g\ndLegerPeers=n0-10.0.0.7:40911;n1-10.0.0.8:40911\ndLegerSelfId=n0\n"
         }
         "enableDLegerCommitLog" => "dLegerGroup=g\ndLegerPeers=n0-10.0.0.7:40911\ndLegerSelfId=n0\n",

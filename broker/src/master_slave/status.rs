@@ -1,6 +1,8 @@
 //! How master and slaves are doing, in the form that replicas of a group have it in too.
 
-use protocol::body::{Extent, FollowerStatus, Lag, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus};
+use protocol::body::{
+    Extent, FollowerStatus, Lag, LogPlace, MembersStatus, ReplicaHistory, ReplicaRole, ReplicationStatus,
+};
 
 use super::slaves::SlaveLink;
 use super::{MasterSlave, Part};
@@ -37,6 +39,11 @@ impl<E: Env> Shard<E> {
         Some(ReplicationStatus {
             role,
             node: if is_master { MASTER_ID } else { ms.slave_id.get() }.to_string(),
+            group: String::new(),
+            shard: self.identity.index,
+            shards: self.config.shards.count,
+            // Of slaves that come as they like there is no list.
+            members: MembersStatus::default(),
             leader: known_master.then(|| MASTER_ID.to_string()),
             leader_address: if is_master {
                 Some(self.identity.advertised_address.clone())

@@ -1,7 +1,7 @@
 //! A replica's status as metrics. A shard that stands alone has none of them.
 
 use observe::Families;
-use protocol::body::{FollowerStatus, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus};
+use protocol::body::{FollowerStatus, LogPlace, MembersStatus, ReplicaHistory, ReplicaRole, ReplicationStatus};
 
 use super::write_report::ShardLabels;
 
@@ -23,6 +23,15 @@ pub(crate) fn write_replication(families: &mut Families, labels: &ShardLabels<'_
     gauge("turbopump_replication_catching_up", help, f64::from(status.is_catching_up));
     let help = "Entries at the end of the log whose places the replica keeps in memory";
     gauge("turbopump_replication_entries_in_memory", help, status.entries_in_memory as f64);
+    let MembersStatus { index, voters, learners, change, .. } = &status.members;
+    let help = "Nodes of the group, by whether they vote";
+    for (kind, nodes) in [("voter", voters), ("learner", learners)] {
+        families.gauge("turbopump_replication_members", help, &labels.with(&[("kind", kind)]), nodes.len() as f64);
+    }
+    let mut gauge = |name, help, value: f64| families.gauge(name, help, &all, value);
+    gauge("turbopump_replication_members_index", "Since which entry these are the members", *index as f64);
+    let help = "1 while a change of the members is under way";
+    gauge("turbopump_replication_member_change", help, f64::from(change.is_some()));
     write_places(families, labels, status);
     write_history(families, labels, &status.history);
     if status.role.is_master() {
@@ -128,6 +137,10 @@ mod tests {
         let status = ReplicationStatus {
             role,
             node: "n0".to_owned(),
+            group: "trio".to_owned(),
+            shard: 0,
+            shards: 1,
+            members: MembersStatus::default(),
             leader: Some("n0".to_owned()),
             leader_address: None,
             leader_heard_ms: None,

@@ -64,7 +64,7 @@ fn whole(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use protocol::body::{Extent, Lag, LogPlace, ReplicaHistory, ReplicaRole};
+    use protocol::body::{Extent, Lag, LogPlace, MembersStatus, ReplicaHistory, ReplicaRole};
 
     use super::*;
 
@@ -86,6 +86,10 @@ mod tests {
         ReplicationStatus {
             role,
             node: "n0".to_owned(),
+            group: "trio".to_owned(),
+            shard: 0,
+            shards: 1,
+            members: MembersStatus::default(),
             leader: Some("n1".to_owned()),
             leader_address: Some("10.0.0.2:10911".to_owned()),
             leader_heard_ms: Some(77),

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod assignment;
 pub(crate) mod broker_stats;
+pub(crate) mod change_members;
 pub(crate) mod clean_up;
 pub(crate) mod client_call;
 pub(crate) mod clone_offsets;

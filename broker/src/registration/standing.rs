@@ -33,6 +33,8 @@ pub enum ReplicaRole {
     Following,
     /// It knows no leader, is a candidate, or does not serve yet as the leader it has become.
     Undecided,
+    /// It is no member of its group: not yet, or no more.
+    Outside,
     /// It takes no part any more, and serves nobody, until its process is started again.
     Stopped,
 }
@@ -44,7 +46,7 @@ impl Standing {
     }
 
     /// As what a replica is to be registered that was registered as `last`. `None`: as nothing, since no leader has told it
-    /// yet that it belongs to the group, or since it has stopped.
+    /// yet that it belongs to the group, or since it is no member of it or has stopped.
     ///
     /// A leader's version is larger than every version that the same replica was registered with before. A name server
     /// needs that to take the leader's topics: where the id has another holder still, Apache's takes them only with a
@@ -62,7 +64,7 @@ impl Standing {
                 MASTER_ID => Self { broker_id: slave_id, ..last },
                 _ => last,
             }),
-            ReplicaRole::Stopped => None,
+            ReplicaRole::Outside | ReplicaRole::Stopped => None,
         }
     }
 }
@@ -85,7 +87,13 @@ mod tests {
         steps.iter().map(step).collect()
     }
 
-    use ReplicaRole::{Following, Leading, Stopped, Undecided};
+    use ReplicaRole::{Following, Leading, Outside, Stopped, Undecided};
+
+    #[test]
+    fn a_replica_that_is_no_member_is_registered_as_nothing() {
+        let steps = registered(&[(Outside, 0), (Following, 4), (Outside, 5), (Undecided, 5), (Following, 6)]);
+        assert_eq!(steps, [None, standing(2, 4), None, None, standing(2, 6)]);
+    }
 
     #[test]
     fn a_replica_that_has_stopped_is_registered_as_nothing() {

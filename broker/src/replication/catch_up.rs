@@ -8,7 +8,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use raft_driver::{CatchUpNews, EntryId};
+use raft_driver::eraftpb::ConfState;
+use raft_driver::{CatchUpNews, EntryId, Group};
 use storage::commit_log::LogPosition;
 use storage::commit_log::entry::{EntryHeader, EntryKind, HEADER_BYTES};
 use storage::error::DamageReason;
@@ -321,6 +322,7 @@ impl<E: Env> Shard<E> {
 
     pub(super) async fn apply_up_to(self: &Rc<Self>, replica: &Replica, commit_index: u64) -> Result<(), StorageError> {
         let log = self.store.log();
+        self.save_told_members(replica).await?;
         log.flush().await?;
         let mut woken = Vec::new();
         loop {
@@ -345,6 +347,12 @@ impl<E: Env> Shard<E> {
             crate::processor::pull::run_again(self, job);
         }
         Ok(())
+    }
+
+    /// The members that hold for what was pulled. Its leader tells of each change before it sends what lies behind it.
+    pub(super) fn members_behind_catch_up(&self, replica: &Replica, group: &Group) -> (u64, ConfState) {
+        let told = replica.members.borrow();
+        if told.roles.is_empty() { (0, group.conf_state().clone()) } else { (told.index, told.roles.conf_state()) }
     }
 
     /// An entry that is no longer in memory, which may have been damaged since it came.
@@ -375,8 +383,9 @@ impl<E: Env> Shard<E> {
         if group.is_writing() || group.catch_up().is_none() {
             return;
         }
-        let members = group.conf_state().clone();
-        match group.reset_log(members, EntryId { term: applied.term, index: applied.index }, Vec::new()) {
+        let (members_index, members) = self.members_behind_catch_up(replica, &group);
+        let at = EntryId { term: applied.term, index: applied.index };
+        match group.reset_log_with_members(members_index, members, at, Vec::new()) {
             Ok(()) => {
                 drop(group);
                 replica.start_log_at(applied.index);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use storage::checkpoint::{self, Checkpoint};
 use storage::commit_log::{LogId, LogPosition};
 
-use super::state_file::Members;
+use super::members::GroupMembers;
 
 const HEAD_BYTES: usize = 8;
 
@@ -26,16 +26,14 @@ pub(crate) struct Preface {
     term: u64,
     /// CRC of the header before it.
     previous: u32,
-    /// Index of the last change of the members that was applied; 0: none.
-    pub(crate) members_index: u64,
-    /// The members since then.
-    pub(crate) members: Members,
+    /// The members that hold for what the leader had applied, and where they listen.
+    pub(crate) members: GroupMembers,
 }
 
 impl Preface {
-    pub(crate) fn new(first: LogPosition, members_index: u64, members: Members) -> Self {
+    pub(crate) fn new(first: LogPosition, members: GroupMembers) -> Self {
         let LogPosition { position, index, term, previous } = first;
-        Self { position, index, term, previous, members_index, members }
+        Self { position, index, term, previous, members }
     }
 
     /// Where the log stood before its first entry.
@@ -77,6 +75,7 @@ impl CheckpointImage {
         let preface = rest.split_at_checked(u32::from_be_bytes(*preface_bytes) as usize);
         let (preface, file) = preface.ok_or("its preface is cut short")?;
         let preface: Preface = serde_json::from_slice(preface).map_err(|error| format!("its preface: {error}"))?;
+        preface.members.check().map_err(|error| format!("its preface: {error}"))?;
         let checkpoint = checkpoint::decode(id, file)?;
         if checkpoint.position < preface.position {
             let (at, first) = (checkpoint.position, preface.position);
@@ -89,13 +88,15 @@ impl CheckpointImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replication::members::Roles;
 
     const ID: LogId = LogId(7);
 
     fn encoded(first: u64) -> (String, Vec<u8>) {
         let checkpoint = Checkpoint { position: 5000, index: 9, term: 2, state: vec![1, 2], ..Checkpoint::default() };
         let first = LogPosition { position: first, index: 4, term: 1, previous: 77 };
-        let preface = Preface::new(first, 3, Members::default());
+        let members = GroupMembers::founders(&[(1, "10.0.0.1:40911".parse().unwrap())]);
+        let preface = Preface::new(first, GroupMembers { index: 3, ..members });
         CheckpointImage::encode(&preface, 5000, &checkpoint::encode(ID, &checkpoint))
     }
 
@@ -105,6 +106,8 @@ mod tests {
         assert!(name.starts_with("checkpoint-00000000000000005000-"), "{name}");
         let image = CheckpointImage::decode(ID, &bytes).unwrap();
         assert_eq!((image.preface.first().index, image.checkpoint.index), (4, 9));
+        let members = image.preface.members;
+        assert_eq!((members.index, members.listeners(1)[&1]), (3, Some("10.0.0.1:40921".parse().unwrap())));
         assert!(CheckpointImage::decode(LogId(8), &bytes).is_err());
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
@@ -121,9 +124,18 @@ mod tests {
 
     #[test]
     fn a_preface_with_more_in_it_is_read_all_the_same() {
-        let json = r#"{"position":1,"index":2,"term":3,"previous":4,"membersIndex":5,"members":{"voters":[1],"learners":[],
-            "votersOutgoing":[],"learnersNext":[],"autoLeave":false,"addresses":{"1":"a:1"}},"more":true}"#;
+        let json = r#"{"position":1,"index":2,"term":3,"previous":4,"members":{"index":5,"roles":{"voters":[1],"learners":[],
+            "votersOutgoing":[],"learnersNext":[],"autoLeave":false},"notes":{}},"more":true}"#;
         let preface: Preface = serde_json::from_str(json).unwrap();
-        assert_eq!((preface.members_index, preface.first().previous), (5, 4));
+        assert_eq!((preface.members.index, preface.first().previous), (5, 4));
+    }
+
+    #[test]
+    fn an_image_whose_members_can_be_no_nodes_is_refused() {
+        let first = LogPosition::default();
+        let roles = Roles { voters: vec![0], ..Roles::default() };
+        let preface = Preface::new(first, GroupMembers { roles, ..GroupMembers::default() });
+        let file = checkpoint::encode(ID, &Checkpoint::default());
+        assert!(CheckpointImage::decode(ID, &CheckpointImage::encode(&preface, 0, &file).1).is_err());
     }
 }

@@ -16,6 +16,8 @@ use crate::shard::Shard;
 
 /// A connection on which nothing else is said is kept by a report this often, in ticks: 2.5 s.
 const REPORT_TICKS: u64 = 50;
+/// A node without a leader for so long, in ticks, may have been removed without hearing of it, and asks everybody: 5 s.
+const LEADERLESS_TICKS: u64 = 100;
 
 impl<E: Env> Shard<E> {
     /// Runs as long as the shard: dials, and lets Raft's clock tick.
@@ -26,7 +28,7 @@ impl<E: Env> Shard<E> {
             if replica.phase() != Phase::Installs && !replica.group.borrow().is_writing() {
                 replica.group.borrow_mut().tick();
             }
-            replica.links.borrow_mut().dial_due(self.uptime_ms(), &self.outbox);
+            self.dial_others(replica);
             let ticks = replica.ticks.get() + 1;
             replica.ticks.set(ticks);
             if ticks.is_multiple_of(REPORT_TICKS) {
@@ -37,11 +39,24 @@ impl<E: Env> Shard<E> {
             self.pull_more(replica);
             self.tend_forwarding(replica);
             self.tend_lead(replica);
+            self.tend_told_members(replica);
+            self.tend_members(replica);
             self.watch(replica);
             self.tend_catch_ups(replica);
             self.confirm_and_resume();
             self.env.sleep(RaftTiming::TICK).await;
         }
+    }
+
+    fn dial_others(&self, replica: &Replica) {
+        let now = replica.ticks.get();
+        let knows_leader = replica.leader().is_some() || replica.group.borrow().is_leader();
+        if knows_leader && !replica.is_outside() {
+            replica.changing.led_tick.set(now);
+        }
+        let mut links = replica.links.borrow_mut();
+        links.dial_all(now - replica.changing.led_tick.get() > LEADERLESS_TICKS);
+        links.dial_due(self.uptime_ms(), &self.outbox);
     }
 
     fn seal_and_propose_if_leading(&self, replica: &Replica) {
@@ -95,6 +110,7 @@ impl<E: Env> Shard<E> {
                 replica.watch.history.refused();
                 Flow::Close(reason)
             }
+            Ok(Heard::Guest) => Flow::Continue,
             Ok(_) if replica.phase() == Phase::Stopped => Flow::Continue,
             Ok(Heard::Up(node, class)) => {
                 match class {
@@ -129,6 +145,7 @@ impl<E: Env> Shard<E> {
             ReplicaMessage::Forwarded(answer) => self.take_forwarded(replica, node, &answer),
             ReplicaMessage::LogEnd(end) => {
                 self.note_room(replica, node, end.has_room);
+                self.ask_for_members(replica, node);
                 let report = PeerReport {
                     from: node,
                     life: end.life,
@@ -157,6 +174,7 @@ impl<E: Env> Shard<E> {
                 self.pulled_by(replica, node, pull);
                 Ok(())
             }
+            ReplicaMessage::Members(notice) => self.take_members(replica, node, notice.list),
             ReplicaMessage::Pulled(pulled) => self.take_piece(replica, node, &pulled),
             ReplicaMessage::CheckpointRequest(request) => {
                 self.give_checkpoint(replica, node, &request);

@@ -192,6 +192,11 @@ impl<E: Env> Shard<E> {
         let committed = replica.group.borrow().applicable();
         let Some(end) = self.end_of(replica, committed) else { return };
         self.store.log().set_committed(end);
+        let changes_members = replica.group.borrow().next_membership().is_some_and(|at| at <= committed);
+        if changes_members && replica.is_ahead_of_commit() {
+            // A joint membership is left with an entry that Raft makes when it is told of this one: it names it as the next.
+            self.seal_and_propose(replica);
+        }
         if replica.is_ahead_of_commit() {
             self.note_own_committed(replica, committed);
         } else {
@@ -199,6 +204,8 @@ impl<E: Env> Shard<E> {
         }
         // A catch-up applies what Raft does not know yet.
         let applied = replica.applied.get().index.min(committed);
+        self.apply_members(replica, applied);
+        self.tell_applied_members(replica);
         let mut group = replica.group.borrow_mut();
         if applied > group.applied_index() {
             group.applied(applied);
@@ -221,19 +228,6 @@ impl<E: Env> Shard<E> {
         let position = entry.position + u64::from(entry.bytes);
         replica.applied.set(LogPosition { position, index, term: entry.term, previous: 0 });
         replica.applied_start.set(Some(entry.position));
-    }
-
-    /// Applies the changes of members up to `index`.
-    fn apply_members(&self, replica: &Replica, index: u64) {
-        let mut group = replica.group.borrow_mut();
-        while let Some(at) = group.next_membership().filter(|at| *at <= index) {
-            let shard = &self.identity.broker_name;
-            match group.apply_membership(at) {
-                Ok(members) => tracing::info!(shard, index = at, ?members, "the members of the group changed"),
-                // Every replica refuses it alike.
-                Err(error) => tracing::error!(%error, shard, index = at, "a change of the members was refused"),
-            }
-        }
     }
 
     /// Physical offset behind the entry with this index; `None` for what is applied and forgotten.
@@ -282,6 +276,7 @@ impl<E: Env> Shard<E> {
         let (shard, term) = (&self.identity.broker_name, replica.term());
         tracing::info!(shard, term, "this replica leads");
         replica.enter(Phase::Leads);
+        replica.changing.leads_from.set(replica.ticks.get());
         replica.watch.history.led(self.env.now_ms());
         self.tables.borrow_mut().create_system_entries(self.env.now_ms());
         self.note_topics_changed();

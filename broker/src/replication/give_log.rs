@@ -93,7 +93,9 @@ impl<E: Env> Shard<E> {
             Gift::TooOld(first) => (PullStatus::TooOld, *first),
             Gift::NotNow => (PullStatus::NotNow, 0),
         };
-        let (commit_index, end_position) = (replica.applied.get().index, self.store.log().end().position);
+        let (_, told_index) = told_up_to(replica);
+        let (commit_index, end_position) =
+            (replica.applied.get().index.min(told_index), self.store.log().end().position);
         let pulled = Pulled { round, status, first_position, commit_index, end_position, log: &[] };
         let message = ReplicaMessage::Pulled(pulled);
         let (mut links, mut rounds) = (replica.links.borrow_mut(), replica.rounds.borrow_mut());
@@ -162,6 +164,15 @@ impl<E: Env> Shard<E> {
                 },
             },
         };
-        Ok(Gift::Piece(log.piece(position, log.acknowledgeable(), bytes).await?))
+        let (told_position, _) = told_up_to(replica);
+        Ok(Gift::Piece(log.piece(position, log.acknowledgeable().min(told_position), bytes).await?))
     }
+}
+
+/// Physical offset and index up to which others know the members: before the first change that they are not told of yet.
+fn told_up_to(replica: &Replica) -> (u64, u64) {
+    let group = replica.group.borrow();
+    let next = group.next_membership().and_then(|at| group.entry(at)).map(|entry| (entry.index, entry.position));
+    let first = [replica.changing.unstable.get(), next].into_iter().flatten().min();
+    first.map_or((u64::MAX, u64::MAX), |(index, position)| (position, index - 1))
 }

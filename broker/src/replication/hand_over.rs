@@ -18,7 +18,8 @@ use raft_driver::ProposeError;
 use raft_driver::eraftpb::{Message, MessageType};
 
 use self::linger::{LINGER_TICKS, Linger};
-use self::move_back::{BEHIND_BYTES_MAX, MoveBack};
+pub(super) use self::move_back::BEHIND_BYTES_MAX;
+use self::move_back::MoveBack;
 use self::room::RoomWatch;
 use self::successor::successor;
 use super::replica::{Phase, Replica};
@@ -172,7 +173,11 @@ impl<E: Env> Shard<E> {
     /// The node that should lead this shard, if it is another one.
     fn preferred_elsewhere(&self, replica: &Replica) -> Option<u64> {
         let raft = self.config.replication.raft()?;
-        Some(raft.preferred_leader(self.identity.index).raft_id()).filter(|node| *node != replica.node)
+        let members = replica.members.borrow();
+        let goes = members.notes.joining.and_then(|joining| joining.replaces);
+        let mut voters: Vec<u64> = members.roles.voters.iter().copied().filter(|id| Some(*id) != goes).collect();
+        voters.sort_unstable();
+        raft.preferred_leader(&voters, self.identity.index).filter(|node| *node != replica.node)
     }
 
     fn is_fit(&self, replica: &Replica, node: u64) -> bool {
@@ -190,6 +195,12 @@ impl<E: Env> Shard<E> {
         let has_room = replica.handing_over.room.borrow().has_room(node, replica.ticks.get());
         let can_lead = !peer.is_catching_up && !peer.is_learner && has_room;
         is_there && can_lead && behind_bytes.is_some_and(|bytes| bytes <= BEHIND_BYTES_MAX)
+    }
+
+    /// Gives the lead to whom it fits best, because this node is to be removed.
+    pub(super) async fn hand_lead_over(self: Rc<Self>) {
+        let Some(replica) = self.replica.get().filter(|replica| replica.leads()) else { return };
+        self.hand_over(replica, None).await;
     }
 
     async fn move_lead_back(self: Rc<Self>, node: u64) {

@@ -181,6 +181,9 @@ impl<E: Env> Shard<E> {
         };
         match CheckpointImage::decode(self.store.log().id(), &bytes) {
             Ok(image) => {
+                if let Err(what) = self.hear_members(replica, node, image.preface.members.clone()) {
+                    return self.give_installation_up(replica, &format_args!("the leader's checkpoint: {what}"));
+                }
                 self.installing.enter(Stage::Opening);
                 let shard = self.clone();
                 self.env.spawn_background(async move { shard.open_installation(image).await });
@@ -329,13 +332,13 @@ impl<E: Env> Shard<E> {
         let Stage::Pulling { preface, .. } = &*stage else { return false };
         let Some(due) = replica.group.borrow().catch_up() else { return false };
         // Less than the old log had would forget what it confirmed; see the module's text.
-        let least = own.index.min(due.target.index).max(preface.members_index);
+        let least = own.index.min(due.target.index).max(preface.members.index);
         end.position >= installation.target().position && end.index >= least
     }
 
     async fn put_in_place(self: &Rc<Self>, replica: &Replica) {
-        let (installation, preface) = match self.installing.stage.replace(Stage::Placing) {
-            Stage::Pulling { installation, preface } => (installation, preface),
+        let installation = match self.installing.stage.replace(Stage::Placing) {
+            Stage::Pulling { installation, .. } => installation,
             other => return self.installing.enter(other),
         };
         let Ok(installation) = Rc::try_unwrap(installation) else { unreachable!("nobody writes it any more") };
@@ -348,7 +351,7 @@ impl<E: Env> Shard<E> {
         while self.is_checkpointing.replace(true) {
             self.env.sleep(LOOK).await;
         }
-        let placed = self.place(replica, whole, preface, end).await;
+        let placed = self.place(replica, whole, end).await;
         self.is_checkpointing.set(false);
         match placed {
             Ok(true) => {}
@@ -365,7 +368,6 @@ impl<E: Env> Shard<E> {
         self: &Rc<Self>,
         replica: &Replica,
         whole: WholeInstallation<E::Disk>,
-        preface: Preface,
         end: LogPosition,
     ) -> Result<bool, StorageError> {
         for _ in 0..LOOKS_MAX {
@@ -375,7 +377,7 @@ impl<E: Env> Shard<E> {
             }
             if self.is_at_rest(replica, end) {
                 replica.enter(Phase::Installs);
-                return self.replace_store(replica, whole, preface).await.map(|()| true);
+                return self.replace_store(replica, whole).await.map(|()| true);
             }
             self.store.log().call_replacement_off();
             if replica.group.borrow().catch_up().is_none() || replica.phase() != Phase::Follows {
@@ -430,9 +432,13 @@ impl<E: Env> Shard<E> {
         self: &Rc<Self>,
         replica: &Replica,
         whole: WholeInstallation<E::Disk>,
-        preface: Preface,
     ) -> Result<(), StorageError> {
-        if let Err(error) = whole.mark().await {
+        // From the mark on the next start is one of the new log, whose changes of the members nobody applies again.
+        let marked = match self.save_told_members(replica).await {
+            Ok(()) => whole.mark().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = marked {
             self.store.log().call_replacement_off();
             return Err(error);
         }
@@ -445,7 +451,11 @@ impl<E: Env> Shard<E> {
         self.apply_up_to(replica, self.store.log().end().index).await?;
         let applied = replica.applied.get();
         let id = EntryId { term: applied.term, index: applied.index };
-        let reset = replica.group.borrow_mut().reset_log(preface.members.into(), id, Vec::new());
+        let reset = {
+            let mut group = replica.group.borrow_mut();
+            let (members_index, members) = self.members_behind_catch_up(replica, &group);
+            group.reset_log_with_members(members_index, members, id, Vec::new())
+        };
         if let Err(error) = reset {
             let what = format!("what was installed up to entry {} does not go with Raft's log: {error}", applied.index);
             return Err(StorageError::Malformed { path: "the replica".to_owned(), what });

@@ -3,6 +3,9 @@
 //! Of a pair, the node with the higher id dials, once for each [`ConnectionClass`]; both speak on either connection. Each
 //! side's first frame says who it is; what does not belong is refused, with the reason, and logged once. The clock and
 //! the sockets are the caller's.
+//!
+//! A node of the group's name that is no member, not yet or no more, is a *guest*: it is told who the members are, now and
+//! whenever that changes, and nothing that it says is taken.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -12,7 +15,8 @@ use std::rc::Rc;
 use protocol::frame::Frame;
 use runtime::{CloseReason, ConnectionId, Outbox};
 
-use super::wire::{ConnectionClass, Envelope, Hello, Link, Refused, ReplicaMessage};
+use super::members::{GroupMembers, node_name};
+use super::wire::{ConnectionClass, Envelope, Hello, Link, MemberNotice, Refused, ReplicaMessage};
 use crate::config::FlushDiskType;
 
 /// A connection that failed is dialed again after this ...
@@ -67,7 +71,8 @@ enum Channel {
 }
 
 struct Member {
-    address: SocketAddr,
+    /// `None` while it is not known.
+    address: Option<SocketAddr>,
     /// By class.
     channels: [Channel; CLASSES.len()],
     client_address: Option<String>,
@@ -84,13 +89,21 @@ struct Connection {
     class: ConnectionClass,
     /// What this side said in its hello, as long as the other's is awaited.
     awaits_hello: Option<u64>,
-    /// The other side does not want it.
-    is_refused: bool,
     /// Which process of the other node it leads to; 0 before its hello.
     run: u64,
     /// Whether the other node has told how far its log goes. Before that it is told nothing but the same: what a forgetful
     /// replica may be told rests on it.
     has_report: bool,
+    /// The other node is no member.
+    is_guest: bool,
+    /// The other side does not want it.
+    is_refused: bool,
+}
+
+impl Connection {
+    fn new(link: Link, class: ConnectionClass) -> Self {
+        Self { link, class, awaits_hello: None, run: 0, has_report: false, is_guest: false, is_refused: false }
+    }
 }
 
 /// What a frame on a replica connection is to the caller.
@@ -101,6 +114,8 @@ pub(crate) enum Heard<'a> {
     Up(u64, ConnectionClass),
     /// Node `.0` said something.
     Message(u64, ReplicaMessage<'a>),
+    /// It came from one that is no member: nothing of it is taken.
+    Guest,
 }
 
 /// See the module's text.
@@ -108,25 +123,104 @@ pub(crate) struct Links {
     own: Introduction,
     members: BTreeMap<u64, Member>,
     connections: HashMap<ConnectionId, Connection>,
+    shard: u32,
+    /// The list of members that is told, to those that connect, too.
+    notice: String,
+    /// Since which index that list holds. Above 0 it has to be told: members have been changed since the group was founded.
+    told_index: u64,
+    /// Whether nodes are dialed too that should dial this one.
+    dials_all: bool,
     /// Messages that were lost because too much waits.
     dropped: u64,
 }
 
 impl Links {
-    /// Nobody is connected yet. `members` are the other nodes and where their replicas listen.
-    pub(crate) fn new(own: Introduction, members: impl IntoIterator<Item = (u64, SocketAddr)>) -> Self {
-        let member =
-            |address| Member { address, channels: CLASSES.map(|_| Channel::Down { from_ms: 0 }), client_address: None };
-        let members = members.into_iter().map(|(id, address)| (id, member(address))).collect();
-        Self { own, members, connections: HashMap::new(), dropped: 0 }
+    /// Nobody is connected yet.
+    pub(crate) fn new(own: Introduction, members: &GroupMembers, shard: u32) -> Self {
+        let mut links = Self {
+            own,
+            members: BTreeMap::new(),
+            connections: HashMap::new(),
+            shard,
+            notice: members.encode(),
+            told_index: members.index,
+            dials_all: false,
+            dropped: 0,
+        };
+        links.note_members(members, &[]);
+        links
+    }
+
+    fn note_members(&mut self, members: &GroupMembers, counted: &[u64]) {
+        let mut listeners = members.listeners(self.shard);
+        for id in counted {
+            let known = self.members.get(id).and_then(|member| member.address);
+            listeners.entry(*id).or_insert(known);
+        }
+        listeners.remove(&self.own.node);
+        self.members.retain(|id, _| listeners.contains_key(id));
+        for (id, address) in listeners {
+            let channels = CLASSES.map(|_| Channel::Down { from_ms: 0 });
+            let new = || Member { address, channels, client_address: None };
+            self.members.entry(id).or_insert_with(new).address = address;
+        }
+    }
+
+    /// From now on these are the members; what another one says that is no member any more is not taken from here on. Nodes
+    /// that Raft counts here, by `counted`, are heard as members are: before this replica's log has a change that others told,
+    /// it needs the votes of those before it.
+    pub(crate) fn set_members(&mut self, members: &GroupMembers, counted: &[u64]) {
+        self.note_members(members, counted);
+        for known in self.connections.values_mut() {
+            known.is_guest |= !self.members.contains_key(&known.link.peer());
+        }
+    }
+
+    /// Tells these members to those that are connected, unless newer ones were told; one that has become a member connects
+    /// anew.
+    pub(crate) fn tell_members(&mut self, members: &GroupMembers, outbox: &Outbox) {
+        if members.index < self.told_index {
+            return;
+        }
+        (self.notice, self.told_index) = (members.encode(), members.index);
+        let mut anew = Vec::new();
+        // In an order that does not depend on chance.
+        let mut ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        ids.sort_unstable_by_key(|id| id.to_u64());
+        for id in ids {
+            let Some(known) = self.connections.get_mut(&id) else { continue };
+            let is_member = self.members.contains_key(&known.link.peer());
+            if known.awaits_hello.is_none() && is_told_members(known.class) {
+                put(outbox, id, &mut known.link, &ReplicaMessage::Members(MemberNotice { list: &self.notice }));
+            }
+            if known.is_guest && is_member {
+                anew.push(id);
+            }
+        }
+        for id in anew {
+            self.connections.remove(&id);
+            outbox.close(id, CloseReason("replication: the other node is a member from now on".into()));
+        }
+    }
+
+    /// Tells the members to one that asks.
+    pub(crate) fn tell(&mut self, node: u64, outbox: &Outbox) {
+        let list = self.notice.clone();
+        self.send(node, ConnectionClass::Log, &ReplicaMessage::Members(MemberNotice { list: &list }), outbox);
+    }
+
+    /// Whether nodes are dialed too that should dial this one: that may be removed without having heard of it.
+    pub(crate) fn dial_all(&mut self, dials_all: bool) {
+        self.dials_all = dials_all;
     }
 
     /// Dials whom this node has to dial and who is not connected. `now_ms`, here and below, is of a clock that never goes
     /// back.
     pub(crate) fn dial_due(&mut self, now_ms: i64, outbox: &Outbox) {
-        for (id, member) in self.members.range_mut(..self.own.node) {
+        let below = if self.dials_all { u64::MAX } else { self.own.node };
+        for (id, member) in self.members.range_mut(..below) {
+            let Some(address) = member.address else { continue };
             for class in CLASSES {
-                let address = member.address;
                 let channel = member.channel(class);
                 if matches!(channel, Channel::Down { from_ms } if *from_ms <= now_ms) {
                     *channel = Channel::Dialing;
@@ -144,7 +238,7 @@ impl Links {
         let mut link = Link::dialed(self.own.node, id, self.own.log_id);
         let hello = ReplicaMessage::Hello(self.own.hello(class, nonce));
         put(outbox, connection, &mut link, &hello);
-        let known = Connection { link, class, awaits_hello: Some(nonce), is_refused: false, run: 0, has_report: false };
+        let known = Connection { awaits_hello: Some(nonce), ..Connection::new(link, class) };
         self.connections.insert(connection, known);
     }
 
@@ -198,8 +292,19 @@ impl Links {
             (ReplicaMessage::Hello(hello), Some(own_nonce)) => {
                 known.link.establish(own_nonce, hello.nonce);
                 known.run = hello.run;
+                if self.told_index > 0 && is_told_members(class) {
+                    let notice = MemberNotice { list: &self.notice };
+                    put(outbox, connection, &mut known.link, &ReplicaMessage::Members(notice));
+                }
                 self.up(connection, peer, class, &hello, outbox);
                 Ok(Heard::Up(peer, class))
+            }
+            (message, None) if known.is_guest => {
+                if matches!(message, ReplicaMessage::LogEnd(_)) {
+                    let notice = MemberNotice { list: &self.notice };
+                    put(outbox, connection, &mut known.link, &ReplicaMessage::Members(notice));
+                }
+                Ok(Heard::Guest)
             }
             (message, None) if !matches!(message, ReplicaMessage::Hello(_)) => {
                 known.has_report |= matches!(message, ReplicaMessage::LogEnd(_));
@@ -222,18 +327,11 @@ impl Links {
         let ReplicaMessage::Hello(hello) = message else {
             return Err(closing("the first frame is no hello"));
         };
-        let (peer, class) = (envelope.from, hello.class);
-        let is_member = peer > self.own.node && self.members.contains_key(&peer);
+        let class = hello.class;
         // What differs in the settings says more than that the logs differ.
         let accepted = match hello.mismatch(&self.own.hello(class, nonce)) {
             Some(mismatch) => Err(mismatch),
-            None => match Link::accepted(self.own.node, self.own.log_id, envelope) {
-                Err(error) => Err(error.to_string()),
-                Ok(_) if !is_member => {
-                    Err(format!("node {peer} is no member of this group that would dial node {}", self.own.node))
-                }
-                Ok(link) => Ok(link),
-            },
+            None => self.accept_link(envelope),
         };
         let mut link = match accepted {
             Ok(link) => link,
@@ -244,13 +342,40 @@ impl Links {
                 return Err(closing(&reason));
             }
         };
+        let peer = link.peer();
+        let is_member = self.members.contains_key(&peer);
         put(outbox, connection, &mut link, &ReplicaMessage::Hello(self.own.hello(class, nonce)));
         link.establish(hello.nonce, nonce);
-        self.up(connection, peer, class, hello, outbox);
-        let known =
-            Connection { link, class, awaits_hello: None, is_refused: false, run: hello.run, has_report: false };
+        if !is_member || (self.told_index > 0 && is_told_members(class)) {
+            put(outbox, connection, &mut link, &ReplicaMessage::Members(MemberNotice { list: &self.notice }));
+        }
+        let known = Connection { run: hello.run, is_guest: !is_member, ..Connection::new(link, class) };
+        if is_member {
+            self.up(connection, peer, class, hello, outbox);
+        } else if class == ConnectionClass::Log {
+            let (node, group, from) = (node_name(peer), &self.own.broker_name, hello.client_address);
+            tracing::info!(
+                node,
+                group,
+                from,
+                "a node is connected that is no member of its group: nothing it says is taken"
+            );
+        }
         self.connections.insert(connection, known);
-        Ok(Heard::Up(peer, class))
+        Ok(if is_member { Heard::Up(peer, class) } else { Heard::Guest })
+    }
+
+    /// The link to a node whose settings are right; an error says why it is refused.
+    fn accept_link(&self, envelope: &Envelope) -> Result<Link, String> {
+        let (peer, own) = (envelope.from, self.own.node);
+        let link = Link::accepted(own, self.own.log_id, envelope).map_err(|error| error.to_string())?;
+        if peer == own {
+            return Err(format!("{} is this node's own name", node_name(own)));
+        }
+        if peer < own && self.members.contains_key(&peer) {
+            return Err(format!("{} dials {}, not the other way round", node_name(own), node_name(peer)));
+        }
+        Ok(link)
     }
 
     /// Messages to `peer` go over `connection` from here on. What else is connected to an earlier process of it, or for
@@ -389,6 +514,11 @@ impl Links {
 fn put(outbox: &Outbox, connection: ConnectionId, link: &mut Link, message: &ReplicaMessage<'_>) -> bool {
     let envelope = link.next_envelope();
     outbox.with_buffer(connection, |buffer| message.encode(&envelope, buffer))
+}
+
+/// Whether members are told on connections of this class: what holds them may come on it, and has to come behind them.
+fn is_told_members(class: ConnectionClass) -> bool {
+    class != ConnectionClass::Beat
 }
 
 fn ticket(node: u64, class: ConnectionClass) -> u64 {

@@ -41,6 +41,17 @@ pub struct ReplicaView {
     pub installations: u64,
     /// Places of the log that this process has mended from others.
     pub mended: u64,
+    /// Who votes as far as it has applied, a bit for each Raft id, that of id 1 the lowest.
+    pub voters: u64,
+    /// The same of those whose majority is needed too while voters change.
+    pub voters_before: u64,
+    /// The same of all members, by the newest that it has heard.
+    pub members: u64,
+}
+
+/// A bit for each id; ids beyond 64 have none.
+fn bits(ids: impl IntoIterator<Item = u64>) -> u64 {
+    ids.into_iter().filter(|id| (1..=64).contains(id)).fold(0, |bits, id| bits | 1 << (id - 1))
 }
 
 impl<E: Env> Shard<E> {
@@ -65,6 +76,9 @@ impl<E: Env> Shard<E> {
             applied: replica.applied.get().index,
             installations: replica.watch.history.installations(),
             mended: mend::counts(&replica.mendings.borrow()).0,
+            voters: bits(group.conf_state().voters.iter().copied()),
+            voters_before: bits(group.conf_state().voters_outgoing.iter().copied()),
+            members: bits(replica.members.borrow().all_ids()),
         })
     }
 

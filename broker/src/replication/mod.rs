@@ -9,6 +9,7 @@
 mod apply;
 mod catch_up;
 mod catch_up_budget;
+mod change_members;
 mod checkpoint_image;
 mod connect;
 mod drive;
@@ -18,6 +19,8 @@ mod hand_over;
 mod install;
 mod links;
 mod look;
+mod members;
+mod members_told;
 mod mend;
 mod mendings;
 mod offer;
@@ -32,6 +35,7 @@ mod status;
 pub mod wire;
 mod write_later;
 
+pub(crate) use change_members::MemberRequest;
 pub(crate) use drive::waits;
 pub(crate) use install::Installing;
 pub use look::ReplicaView;

@@ -61,7 +61,8 @@ impl<E: Env> Shard<E> {
 
     /// The checkpoint of this name, the newest without one; `None` if it is not to be had.
     async fn checkpoint_to_give(&self, replica: &Replica, name: &str) -> Result<Option<Offer>, StorageError> {
-        if !replica.group.borrow().is_leader() || replica.phase() == Phase::Stopped {
+        // One that leads has applied all that leaders before it committed: it knows the members of all that it can give.
+        if !matches!(replica.phase(), Phase::Leads | Phase::HandsOver) {
             return Ok(None);
         }
         let now_ms = self.uptime_ms();
@@ -83,12 +84,13 @@ impl<E: Env> Shard<E> {
 
     async fn make_offer(&self, replica: &Replica) -> Result<Option<Offer>, StorageError> {
         let log = self.store.log();
+        // Its members are told with it.
+        if replica.changing.unstable.get().is_some() {
+            return Ok(None);
+        }
         let first = log.beginning().await?;
         let Some((position, file)) = newest_checkpoint(log.disk(), log.id()).await? else { return Ok(None) };
-        let preface = {
-            let group = replica.group.borrow();
-            Preface::new(first, group.members_index(), group.conf_state().clone().into())
-        };
+        let preface = Preface::new(first, replica.members.borrow().clone());
         // Retention may have gone on while the files were read.
         if log.first() != first.position {
             return Ok(None);

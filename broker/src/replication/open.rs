@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
-use raft_driver::eraftpb::ConfState;
 use raft_driver::{EntryId, EntryInfo, Group, GroupOptions, Memory, Start};
 use storage::StorageError;
+use storage::commit_log::CommitLog;
+use storage::commit_log::entry::{EntryHeader, EntryKind};
 use storage::file::Disk;
 use storage::store::{MessageStore, StoreRecovery};
 
 use super::links::{Introduction, Links};
+use super::members::GroupMembers;
 use super::raw_entries::info_of;
 use super::replica::Replica;
 use super::state_file::{self, Found, KeptMemory, ReplicaState};
@@ -20,8 +22,11 @@ use crate::config::{BrokerConfig, FlushDiskType, ShardIdentity};
 pub struct ReplicaOptions {
     /// Its Raft id.
     pub node: u64,
-    /// All nodes of the group, this one too, and where their replicas listen.
+    /// All nodes of the group as they are configured, this one too, and where shard 0 of each listens for the others; the
+    /// unspecified address while a host has none. They found the group; from the first change on, what its log says holds.
     pub members: Vec<(u64, SocketAddr)>,
+    /// It waits to be added to the group that the others are: it founds none.
+    pub joins: bool,
     /// `dLegerGroup`.
     pub group: String,
     /// How long a silent leader is waited for.
@@ -52,13 +57,15 @@ pub async fn open_replica<D: Disk>(
         Found::Nothing | Found::Damaged => ReplicaState::default(),
     };
     let applied = recovery.checkpoint;
-    let entries: Vec<EntryInfo> = recovery.unapplied.iter().map(|header| info_of(header, Vec::new)).collect();
+    let entries = unapplied_entries(log, &recovery.unapplied).await?;
     let (count, trusted) = (entries.len(), memory == Memory::Whole);
+    let shard = &identity.broker_name;
+    let members = members_at_start(&saved, &options, shard);
     let start = Start {
         saved: saved.saved(),
         memory,
         life: options.life,
-        conf_state: ConfState { voters: options.members.iter().map(|(id, _)| *id).collect(), ..ConfState::default() },
+        conf_state: members.roles.conf_state(),
         applied: EntryId { term: applied.term, index: applied.index },
         entries,
     };
@@ -69,7 +76,6 @@ pub async fn open_replica<D: Disk>(
     settings.commit_is_told_at_once = false;
     let group = Group::new(settings, start)
         .map_err(|error| StorageError::Malformed { path: "the replica".to_owned(), what: error.to_string() })?;
-    let shard = &identity.broker_name;
     tracing::info!(
         shard,
         node = options.node,
@@ -94,9 +100,49 @@ pub async fn open_replica<D: Disk>(
         broker_name: identity.broker_name.clone(),
         client_address: identity.advertised_address.clone(),
     };
-    let others = options.members.into_iter().filter(|(id, _)| *id != options.node);
-    let links = Links::new(introduction, others);
-    Ok(Replica::new(options.node, group, links, applied, saved, config.replication.catch_up_bytes_per_second))
+    let (links, budget) =
+        (Links::new(introduction, &members, identity.index), config.replication.catch_up_bytes_per_second);
+    Ok(Replica::new(options.node, group, links, applied, saved, members, budget))
+}
+
+/// What the store says, else what is configured.
+fn members_at_start(saved: &ReplicaState, options: &ReplicaOptions, shard: &str) -> GroupMembers {
+    let configured = &options.members;
+    if saved.members.is_empty() {
+        if !options.joins {
+            return GroupMembers::founders(configured);
+        }
+        tracing::info!(shard, "dLegerJoin: this node waits until mqadmin addReplica adds it to the group");
+        return GroupMembers::unknown(configured);
+    }
+    let members = saved.group_members();
+    // Without addresses the members have never been changed: only who founded the group is fixed.
+    if !members.notes.addresses.is_empty() && members.differs_from(configured) {
+        let (index, listeners) = (members.index, members.listeners(0));
+        tracing::warn!(
+            shard,
+            index,
+            ?listeners,
+            ?configured,
+            "dLegerPeers is not what the group's log says of its members: the log holds; let the configuration follow it"
+        );
+    }
+    members.with_addresses_of(configured)
+}
+
+async fn unapplied_entries<D: Disk>(
+    log: &CommitLog<D>,
+    headers: &[EntryHeader],
+) -> Result<Vec<EntryInfo>, StorageError> {
+    let mut entries = Vec::with_capacity(headers.len());
+    for header in headers {
+        let change = match header.kind {
+            EntryKind::Membership => log.copy(header.payload_position(), header.payload_bytes as usize).await?,
+            EntryKind::Messages | EntryKind::Control | EntryKind::Filler => Vec::new(),
+        };
+        entries.push(info_of(header, || change));
+    }
+    Ok(entries)
 }
 
 /// What a replica still knows of what it confirmed.

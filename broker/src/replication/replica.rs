@@ -9,9 +9,11 @@ use storage::commit_log::entry::EntryHeader;
 
 use super::catch_up::CatchingUp;
 use super::catch_up_budget::CatchUpBudget;
+use super::change_members::ChangingMembers;
 use super::forward::Forwarding;
 use super::hand_over::HandingOver;
 use super::links::Links;
+use super::members::GroupMembers;
 use super::mendings::Mendings;
 use super::offer::Offer;
 use super::pull_rounds::PullRounds;
@@ -70,6 +72,10 @@ pub struct Replica {
     pub(crate) is_saving: Cell<bool>,
     /// What the state file says.
     pub(crate) saved: RefCell<ReplicaState>,
+    /// The newest members that the log or another replica told. Raft's own may be older, never newer.
+    pub(crate) members: RefCell<GroupMembers>,
+    is_outside: Cell<bool>,
+    pub(crate) changing: ChangingMembers,
     /// First index whose entry is in memory.
     pub(crate) cached_from: Cell<u64>,
     /// Nodes that have not heard of this process yet.
@@ -81,13 +87,17 @@ pub struct Replica {
 impl Replica {
     pub(crate) fn new(
         node: u64,
-        group: Group,
+        mut group: Group,
         links: Links,
         applied: LogPosition,
         saved: ReplicaState,
+        members: GroupMembers,
         catch_up_bytes_per_second: u64,
     ) -> Self {
         let watch = Watch::new(node, group.role().term);
+        if members.index > 0 {
+            group.note_changed_members(members.index, &members.roles.conf_state());
+        }
         Self {
             node,
             group: RefCell::new(group),
@@ -110,6 +120,9 @@ impl Replica {
             ticks: Cell::new(0),
             watch,
             saved: RefCell::new(saved),
+            is_outside: Cell::new(!members.contains(node)),
+            members: RefCell::new(members),
+            changing: ChangingMembers::default(),
             cached_from: Cell::new(applied.index + 1),
             owed_reports: RefCell::default(),
             made: RefCell::default(),
@@ -138,6 +151,27 @@ impl Replica {
         if self.phase.get() != Phase::Stopped {
             self.phase.set(phase);
         }
+    }
+
+    /// Whether it is no member of its group: not yet, or no more.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.is_outside.get()
+    }
+
+    /// From here on these are the members.
+    pub(crate) fn set_members(&self, members: GroupMembers) {
+        if members.index > 0 {
+            self.group.borrow_mut().note_changed_members(members.index, &members.roles.conf_state());
+        }
+        self.is_outside.set(!members.contains(self.node));
+        self.members.replace(members);
+    }
+
+    /// Whether the state file has the members that hold for what is applied. Before that there is no checkpoint of it: the
+    /// next start would take older members for those that hold then.
+    pub(crate) fn members_are_saved(&self) -> bool {
+        let (group, saved) = (self.group.borrow(), self.saved.borrow());
+        !group.has_unsaved_members() || saved.members_index > group.members_up_to()
     }
 
     /// Whether what is appended here is in queues and tables at once.

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use protocol::code::ResponseCode;
+use protocol::code::{RequestCode, ResponseCode};
 use storage::commit_log::LogPosition;
 
+use super::members::node_name;
 use super::open;
 use super::replica::{Phase, Replica};
 use crate::env::Env;
@@ -35,6 +36,9 @@ impl<E: Env> Shard<E> {
             return self.answered_here(ms, request);
         }
         let Some(replica) = self.replica.get() else { return Ok(Answerer::Own) };
+        if replica.is_outside() {
+            return self.answerer_outside(replica, request);
+        }
         match (replica.phase(), answered_by(request.number)) {
             (_, AnsweredBy::Any | AnsweredBy::Always) if request.peer.id.is_detached() => {
                 // What others answer by themselves has its place on their connections.
@@ -66,6 +70,23 @@ impl<E: Env> Shard<E> {
         }
     }
 
+    /// A node that is no member of its group says how it is, and nothing else.
+    fn answerer_outside(&self, replica: &Replica, request: &Request<'_>) -> Result<Answerer, Halt> {
+        let shown = [
+            RequestCode::GET_BROKER_RUNTIME_INFO,
+            RequestCode::GET_BROKER_CONFIG,
+            RequestCode::GET_BROKER_HA_STATUS,
+            RequestCode::HEART_BEAT,
+            RequestCode::UNREGISTER_CLIENT,
+        ];
+        if shown.iter().any(|code| code.0 == request.header.code) {
+            return Ok(Answerer::Own);
+        }
+        let (name, node) = (&self.identity.broker_name, node_name(replica.node));
+        let remark = format!("{node} is no member of {name}: not yet, or no more; refresh the route");
+        Err(Halt::refuse(ResponseCode::SERVICE_NOT_AVAILABLE, remark))
+    }
+
     /// The refusal of what only the leader does.
     pub(crate) fn not_leading(&self) -> Halt {
         if let Some(ms) = self.master_slave.get() {
@@ -89,6 +110,9 @@ impl<E: Env> Shard<E> {
             return self.reflected_by_copy(ms);
         }
         let Some(replica) = self.replica.get() else { return Some(self.store.log().end()) };
+        if !replica.members_are_saved() {
+            return None;
+        }
         match replica.phase() {
             Phase::Leads => Some(self.store.log().end()),
             // What was pulled is applied entry by entry: between two, both reflect all that is applied.
@@ -107,7 +131,7 @@ impl<E: Env> Shard<E> {
         let Some(replica) = self.replica.get() else { return true };
         let phase = replica.phase();
         for _ in 0..COMMIT_WAITS_MAX {
-            if self.store.log().acknowledgeable() >= position {
+            if self.store.log().acknowledgeable() >= position && replica.members_are_saved() {
                 return true;
             }
             self.env.sleep(COMMIT_WAIT).await;
@@ -147,6 +171,7 @@ impl<E: Env> Shard<E> {
     /// Tells name servers what part this replica has.
     pub(crate) fn announce_role(&self, replica: &Replica) {
         let role = match replica.phase() {
+            _ if replica.is_outside() => ReplicaRole::Outside,
             // It stays registered as it is.
             Phase::Follows | Phase::TakesBack if self.is_last_known_leader(replica) => return,
             Phase::Leads | Phase::HandsOver => ReplicaRole::Leading,

@@ -3,11 +3,12 @@
 
 use std::io;
 
-use raft_driver::eraftpb::ConfState;
 use raft_driver::{Memory, SavedState};
 use serde::{Deserialize, Serialize};
 use storage::StorageError;
 use storage::file::{Disk, read_file, replace_file};
+
+use super::members::{GroupMembers, MemberNotes, Roles};
 
 /// Below the shard's folder.
 const PATH: &str = "raft-state";
@@ -23,11 +24,14 @@ pub(crate) struct ReplicaState {
     /// Index of the last change of the members that was applied; 0: none.
     pub members_index: u64,
     /// The members since then; empty before the first change.
-    pub members: Members,
+    pub members: Roles,
     /// What this replica still knew of what it had confirmed when it started, until it is trusted again.
     pub memory: KeptMemory,
     /// Entries were confirmed that only this machine's memory holds. After a crash of the machine they are forgotten.
     pub confirmed_in_memory: bool,
+    /// What the log says of the members beside; empty before the first change.
+    #[serde(default, skip_serializing_if = "MemberNotes::is_empty")]
+    pub notes: MemberNotes,
 }
 
 /// [`Memory`] as it is written.
@@ -53,42 +57,35 @@ impl From<Memory> for KeptMemory {
     }
 }
 
-/// Raft ids of the members of a group.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Members {
-    voters: Vec<u64>,
-    learners: Vec<u64>,
-    voters_outgoing: Vec<u64>,
-    learners_next: Vec<u64>,
-    auto_leave: bool,
-}
-
-impl From<ConfState> for Members {
-    fn from(members: ConfState) -> Self {
-        let ConfState { voters, learners, voters_outgoing, learners_next, auto_leave, .. } = members;
-        Self { voters, learners, voters_outgoing, learners_next, auto_leave }
-    }
-}
-
-impl From<Members> for ConfState {
-    fn from(members: Members) -> Self {
-        let Members { voters, learners, voters_outgoing, learners_next, auto_leave } = members;
-        Self { voters, learners, voters_outgoing, learners_next, auto_leave, ..Self::default() }
-    }
-}
-
 impl ReplicaState {
     /// What Raft wants to have back at the next start.
     pub(crate) fn saved(&self) -> SavedState {
-        let members = self.members.clone().into();
+        let members = self.members.conf_state();
         SavedState { term: self.term, vote: self.vote, members_index: self.members_index, members }
     }
 
-    /// The same with what Raft wants to have saved.
-    pub(crate) fn with(&self, saved: SavedState) -> Self {
+    /// The same with what Raft wants to have saved. Members that are newer than Raft's stay: what was pulled in a catch-up is
+    /// applied before Raft hears of it.
+    pub(crate) fn with(&self, saved: SavedState, newest: &GroupMembers) -> Self {
         let SavedState { term, vote, members_index, members } = saved;
-        Self { term, vote, members_index, members: members.into(), ..self.clone() }
+        let state = Self { term, vote, ..self.clone() };
+        if !self.members.is_empty() && members_index < self.members_index {
+            return state;
+        }
+        let notes = if newest.index > 0 { newest.notes.clone() } else { MemberNotes::default() };
+        Self { members_index, members: Roles::from(&members), notes, ..state }
+    }
+
+    /// The same with members that another replica told.
+    pub(crate) fn with_members(&self, newest: &GroupMembers) -> Self {
+        let GroupMembers { index, roles, notes } = newest.clone();
+        Self { members_index: index, members: roles, notes, ..self.clone() }
+    }
+
+    /// The members as they were saved; of index 0 if they are those that founded the group.
+    pub(crate) fn group_members(&self) -> GroupMembers {
+        let index = if self.notes.is_empty() { 0 } else { self.members_index };
+        GroupMembers { index, roles: self.members.clone(), notes: self.notes.clone() }
     }
 }
 
@@ -147,7 +144,35 @@ fn decode(bytes: &[u8]) -> Option<ReplicaState> {
 
 #[cfg(test)]
 mod tests {
+    use raft_driver::eraftpb::ConfState;
+
     use super::*;
+
+    fn members(index: u64, voters: &[u64]) -> GroupMembers {
+        let roles = Roles { voters: voters.to_vec(), ..Roles::default() };
+        let addresses = voters.iter().map(|id| (*id, "10.0.0.1:40911".parse().unwrap())).collect();
+        GroupMembers { index, roles, notes: MemberNotes { addresses, joining: None } }
+    }
+
+    #[test]
+    fn members_that_were_told_are_not_replaced_by_older_ones_of_raft() {
+        let told = members(20, &[1, 3, 4]);
+        let state = ReplicaState::default().with_members(&told);
+        let old = SavedState { term: 8, vote: 1, members_index: 9, members: members(9, &[1, 2, 3]).roles.conf_state() };
+        let state = state.with(old, &told);
+        assert_eq!((state.term, state.group_members()), (8, told.clone()));
+        let later = members(30, &[1, 4]);
+        let saved = SavedState { members_index: 30, members: later.roles.conf_state(), ..state.saved() };
+        assert_eq!(state.with(saved, &later).group_members(), later);
+        assert_eq!(decode(&encode(&state)), Some(state));
+    }
+
+    /// Such as versions before wrote, which knew no notes.
+    #[test]
+    fn a_state_without_notes_is_written_as_before() {
+        let text = String::from_utf8(encode(&ReplicaState::default())).unwrap();
+        assert!(!text.contains("notes"), "{text}");
+    }
 
     #[test]
     fn the_state_reads_back_and_a_changed_digit_is_noticed() {
@@ -157,7 +182,8 @@ mod tests {
             vote: 2,
             members_index: 9,
         };
-        let state = ReplicaState { confirmed_in_memory: true, ..ReplicaState::default() }.with(saved.clone());
+        let state = ReplicaState { confirmed_in_memory: true, ..ReplicaState::default() };
+        let state = state.with(saved.clone(), &GroupMembers::default());
         let bytes = encode(&state);
         assert_eq!(decode(&bytes).unwrap(), state);
         assert_eq!(state.saved(), saved);

@@ -7,7 +7,9 @@ mod transfer_rate;
 
 use std::cell::RefCell;
 
-use protocol::body::{FollowerStatus, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus};
+use protocol::body::{
+    FollowerStatus, LogPlace, MemberPlace, MembersStatus, ReplicaHistory, ReplicaRole, ReplicationStatus,
+};
 use raft_driver::{Group, PeerProgress, StateRole};
 use storage::commit_log::LogPosition;
 
@@ -15,9 +17,10 @@ pub(crate) use self::append_times::AppendTimes;
 use self::follower_watch::{End, FollowerWatch};
 use self::history::History;
 pub(crate) use self::transfer_rate::TransferRate;
+use super::hand_over::BEHIND_BYTES_MAX;
+use super::members::node_name as name;
 use super::mend;
 use super::replica::{Phase, Replica};
-use crate::config::parse::node_id::NodeId;
 use crate::env::Env;
 use crate::shard::Shard;
 
@@ -37,6 +40,13 @@ impl Watch {
     /// A follower asks for the leader's files, its own log ending at `end`.
     pub(super) fn pulled(&self, now_ms: i64, node: u64, end: &LogPosition) {
         self.followers.borrow_mut().pulled(now_ms, node, End { index: end.index, offset: end.position });
+    }
+}
+
+impl Watch {
+    /// Whether a leader has heard of a follower just now.
+    pub(super) fn is_active(&self, node: u64, now_ms: i64) -> bool {
+        self.followers.borrow().is_active(node, now_ms)
     }
 }
 
@@ -76,6 +86,10 @@ impl<E: Env> Shard<E> {
         Some(ReplicationStatus {
             role: role_of(replica, &group),
             node: name(replica.node),
+            group: self.config.replication.raft().map(|raft| raft.group.clone()).unwrap_or_default(),
+            shard: self.identity.index,
+            shards: self.config.shards.count,
+            members: self.members_status(replica),
             leader: leader.map(name),
             leader_address: leader.and_then(|leader| self.address_of(replica, leader)),
             leader_heard_ms: replica.watch.history.heard_ms(),
@@ -93,6 +107,42 @@ impl<E: Env> Shard<E> {
                 ReplicaHistory { mended, unmended, ..replica.watch.history.counts() }
             },
         })
+    }
+
+    /// What the leader knows of one follower.
+    pub(super) fn follower_of(&self, replica: &Replica, node: u64) -> Option<FollowerStatus> {
+        let group = replica.group.borrow();
+        let progress = group.progress().into_iter().find(|follower| follower.id == node)?;
+        Some(self.follower(replica, &group, &progress))
+    }
+
+    /// Whether a follower is there and has the log but for what is on its way.
+    pub(super) fn has_almost_all(&self, replica: &Replica, node: u64) -> bool {
+        let near = |follower: FollowerStatus| {
+            let is_near = follower.lag.is_some_and(|lag| lag.bytes.known() <= BEHIND_BYTES_MAX);
+            follower.is_active && !follower.is_catching_up && is_near
+        };
+        self.follower_of(replica, node).is_some_and(near)
+    }
+
+    fn members_status(&self, replica: &Replica) -> MembersStatus {
+        let members = replica.members.borrow();
+        let place = |id: &u64| MemberPlace {
+            node: name(*id),
+            address: members.notes.addresses.get(id).map(ToString::to_string),
+        };
+        let places = |ids: &[u64]| {
+            let mut ids = ids.to_vec();
+            ids.sort_unstable();
+            ids.iter().map(place).collect()
+        };
+        MembersStatus {
+            index: members.index,
+            voters: places(&members.roles.voters),
+            learners: places(&members.roles.learners),
+            voters_before: places(&members.roles.voters_outgoing),
+            change: self.member_change(replica),
+        }
     }
 
     fn follower(&self, replica: &Replica, group: &Group, follower: &PeerProgress) -> FollowerStatus {
@@ -131,13 +181,9 @@ fn place(index: u64, offset: Option<u64>) -> LogPlace {
     LogPlace { index, offset }
 }
 
-/// The name in `dLegerPeers`; the number where that has none.
-fn name(node: u64) -> String {
-    NodeId::from_raft_id(node).map_or_else(|| node.to_string(), |id| id.to_string())
-}
-
 fn role_of(replica: &Replica, group: &Group) -> ReplicaRole {
     match (replica.phase(), group.role().role) {
+        (phase, _) if phase != Phase::Stopped && replica.is_outside() => ReplicaRole::Outside,
         (Phase::Stopped, _) => ReplicaRole::Stopped,
         (Phase::TakesBack, _) => ReplicaRole::TakesBack,
         (Phase::HandsOver, _) => ReplicaRole::HandsOver,

@@ -63,6 +63,12 @@ impl<E: Env> Shard<E> {
     async fn write_pending(&self, replica: &Replica, pending: PendingWrites) -> Result<Vec<EntryInfo>, AdoptError> {
         let PendingWrites { save_state, truncate_after, entries, mut made } = pending;
         if let Some(saved) = save_state {
+            if saved.members_index > replica.saved.borrow().members_index {
+                // Else a machine that loses its power would know members whose change its log has lost.
+                let log = self.store.log();
+                log.flush().await.map_err(failed)?;
+                log.sync().await.map_err(failed)?;
+            }
             self.save_when_there_is_room(replica, &saved).await.map_err(failed)?;
         }
         if let Some(index) = truncate_after {
@@ -95,7 +101,7 @@ impl<E: Env> Shard<E> {
     async fn save_when_there_is_room(&self, replica: &Replica, saved: &SavedState) -> Result<(), StorageError> {
         let mut is_told = false;
         loop {
-            match self.save_state(replica, |state| state.with(saved.clone())).await {
+            match self.save_state(replica, |state| state.with(saved.clone(), &replica.members.borrow())).await {
                 Err(error) if error.is_disk_full() => {
                     let shard = &self.identity.broker_name;
                     if !is_told {
@@ -125,6 +131,17 @@ impl<E: Env> Shard<E> {
         }
         replica.is_saving.set(false);
         saved
+    }
+
+    /// Members that another replica told are in the state file before anything is applied that may hold their change.
+    pub(super) async fn save_told_members(&self, replica: &Replica) -> Result<(), StorageError> {
+        let told = replica.members.borrow().clone();
+        let saved = replica.saved.borrow().group_members();
+        let is_news = told.index > saved.index && !told.roles.is_empty();
+        if !is_news || (told.roles == saved.roles && told.notes == saved.notes) {
+            return Ok(());
+        }
+        self.save_state(replica, |state| state.with_members(&told)).await
     }
 
     /// From here on, and after a restart, this replica is trusted to remember all that it confirmed.

@@ -1,6 +1,8 @@
 //! Brokers: who belongs to which cluster, and how each is doing.
 
-use protocol::body::{ClusterInfo, HaStatus, KvTable, MasterSlaveState};
+use std::net::SocketAddr;
+
+use protocol::body::{ClusterInfo, HaStatus, KvTable, MasterSlaveState, MemberChange};
 use protocol::code::RequestCode;
 
 use super::Admin;
@@ -29,6 +31,38 @@ impl Admin {
     /// The broker's refusal, or why it could not be asked.
     pub async fn broker_ha_status(&self, broker_address: &str) -> Result<HaStatus, ClientError> {
         self.request(broker_address, RequestCode::GET_BROKER_HA_STATUS, |_| {}).await?.body(HaStatus::decode)
+    }
+
+    /// Adds a node, `n3`, to a group of Turbopump's replicas, in the place of `replaces` if that is given; `address` is where
+    /// shard 0 of it listens for the others. The leader is asked; returns how far it is, which the same call tells again.
+    ///
+    /// # Errors
+    /// The broker's refusal, or why it could not be asked.
+    pub async fn add_replica(
+        &self,
+        broker_address: &str,
+        node: &str,
+        address: SocketAddr,
+        replaces: Option<&str>,
+    ) -> Result<MemberChange, ClientError> {
+        let answer = self.request(broker_address, RequestCode::CHANGE_GROUP_MEMBERS, |fields| {
+            fields.field("change", "add").field("node", node).field("address", address.to_string().as_str());
+            if let Some(replaces) = replaces {
+                fields.field("replaces", replaces);
+            }
+        });
+        answer.await?.body(MemberChange::decode)
+    }
+
+    /// Removes a node, `n3`, from a group of Turbopump's replicas. As [`Self::add_replica`].
+    ///
+    /// # Errors
+    /// The broker's refusal, or why it could not be asked.
+    pub async fn remove_replica(&self, broker_address: &str, node: &str) -> Result<MemberChange, ClientError> {
+        let answer = self.request(broker_address, RequestCode::CHANGE_GROUP_MEMBERS, |fields| {
+            fields.field("change", "remove").field("node", node);
+        });
+        answer.await?.body(MemberChange::decode)
     }
 
     /// Whether a broker is master or slave, and how far its log goes. Only this project's brokers know the request.

@@ -43,6 +43,7 @@ pub mod id_list;
 pub mod kv_table;
 pub mod lock_batch;
 pub mod master_slave_state;
+pub mod member_change;
 pub mod message_queue;
 pub mod message_request_mode;
 mod named_enum;
@@ -77,6 +78,7 @@ pub use id_list::{ConsumerIdList, GroupList};
 pub use kv_table::KvTable;
 pub use lock_batch::{LockBatchRequest, LockBatchResponse};
 pub use master_slave_state::{MasterSlavePart, MasterSlaveState};
+pub use member_change::MemberChange;
 pub use message_queue::MessageQueue;
 pub use message_request_mode::{MessageRequestMode, MessageRequestModes};
 pub use producer_table::{ProducerInfo, ProducerTable};
@@ -84,7 +86,8 @@ pub use queue_offsets::{ClientOffsets, ConsumerStatus, QueueOffsets};
 pub use queue_units::{QueueUnit, QueueUnits};
 pub use register_broker::RegisterBrokerBody;
 pub use replication_status::{
-    Extent, FollowerStatus, IN_SYNC_GAP_BYTES, Lag, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus,
+    Extent, FollowerStatus, IN_SYNC_GAP_BYTES, Lag, LogPlace, MemberPlace, MembersStatus, ReplicaHistory, ReplicaRole,
+    ReplicationStatus,
 };
 pub use route::{BrokerData, QueueData, TopicRouteData};
 pub use subscription_group::{

@@ -30,12 +30,22 @@ pub enum ReplicaRole {
     TakesBack,
     /// It takes no part any more; its log says why.
     Stopped,
+    /// It is no member of its group: not yet, or no more.
+    Outside,
 }
 
 impl ReplicaRole {
     /// Every role.
-    pub const ALL: [Self; 7] =
-        [Self::Leader, Self::Elected, Self::Follower, Self::NoLeader, Self::HandsOver, Self::TakesBack, Self::Stopped];
+    pub const ALL: [Self; 8] = [
+        Self::Leader,
+        Self::Elected,
+        Self::Follower,
+        Self::NoLeader,
+        Self::HandsOver,
+        Self::TakesBack,
+        Self::Stopped,
+        Self::Outside,
+    ];
 
     /// As it is written everywhere.
     pub fn name(self) -> &'static str {
@@ -47,6 +57,7 @@ impl ReplicaRole {
             Self::HandsOver => "hands_over",
             Self::TakesBack => "takes_back",
             Self::Stopped => "stopped",
+            Self::Outside => "outside",
         }
     }
 
@@ -130,6 +141,32 @@ impl FollowerStatus {
     }
 }
 
+/// A member, and where shard 0 of it listens for the others, if that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberPlace {
+    /// Its name in the group, `n1`.
+    pub node: String,
+    /// `ip:port`.
+    pub address: Option<String>,
+}
+
+/// Who belongs to the group, as far as a replica knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MembersStatus {
+    /// Since which entry of the log; 0: since the group was founded.
+    pub index: u64,
+    /// Who votes.
+    pub voters: Vec<MemberPlace>,
+    /// Who gets the log and does not vote.
+    pub learners: Vec<MemberPlace>,
+    /// While voters change: those before, whose majority is needed too.
+    pub voters_before: Vec<MemberPlace>,
+    /// A change that is under way, and how far it is.
+    pub change: Option<String>,
+}
+
 /// What a replica has seen since its process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -166,6 +203,14 @@ pub struct ReplicationStatus {
     pub role: ReplicaRole,
     /// Its name in the group, `n0`.
     pub node: String,
+    /// `dLegerGroup`.
+    pub group: String,
+    /// Which shard of the node it belongs to, from 0: each is a group of its own.
+    pub shard: u32,
+    /// How many shards the node has.
+    pub shards: u32,
+    /// Who belongs to the group.
+    pub members: MembersStatus,
     /// Name of the leader, if one is known.
     pub leader: Option<String>,
     /// Where clients reach that, once it has said so.

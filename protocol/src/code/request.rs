@@ -157,6 +157,7 @@ codes! {
     AUTH_GET_ACL = 3009, "A→B";
     AUTH_LIST_ACL = 3010, "A→B";
     SWITCH_TIMER_ENGINE = 5001, "A→B";
+    CHANGE_GROUP_MEMBERS = 7001, "A→B";
     GET_MASTER_SLAVE_STATE = 60001, "A→B, B→B; of this project, not of RocketMQ";
     PROMOTE_SLAVE = 60002, "A→B; of this project, not of RocketMQ";
     POP_MESSAGE = 200050, "C→B";

@@ -8,7 +8,7 @@ use crate::entry::{EntryId, EntryInfo};
 use crate::held_messages::HeldMessages;
 use crate::log_view::LogView;
 use crate::membership::check_conf_state;
-use crate::start::{StartError, check_log};
+use crate::start::{StartError, check_log, check_number};
 use crate::window::Window;
 use crate::work::Writes;
 
@@ -43,16 +43,32 @@ impl Group {
         Ok(())
     }
 
-    /// The catch-up is done: everything up to `applied` is applied, with these members, and the log, persisted, goes on
-    /// with `entries`. Term and vote stay; messages that waited for persistence are dropped.
+    /// As [`Group::reset_log_with_members`], with the members when everything up to `applied` is applied.
     /// # Errors
-    /// [`StartError`] without a catch-up, or if the log makes no sense or lacks what it had before.
+    /// As there.
     pub fn reset_log(
         &mut self,
         conf_state: ConfState,
         applied: EntryId,
         entries: Vec<EntryInfo>,
     ) -> Result<(), StartError> {
+        self.reset_log_with_members(0, conf_state, applied, entries)
+    }
+
+    /// The catch-up is done: everything up to `applied` is applied, and the log, persisted, goes on with `entries`.
+    /// `conf_state` are the members when everything up to the higher of `members_index` and `applied` is applied: those that a
+    /// leader tells may be newer than what was pulled from it. Term and vote stay; messages that waited for persistence are
+    /// dropped.
+    /// # Errors
+    /// [`StartError`] without a catch-up, or if the log makes no sense or lacks what it had before.
+    pub fn reset_log_with_members(
+        &mut self,
+        members_index: u64,
+        conf_state: ConfState,
+        applied: EntryId,
+        entries: Vec<EntryInfo>,
+    ) -> Result<(), StartError> {
+        check_number("the index of the members", members_index)?;
         check_log(applied, &entries)?;
         check_conf_state(&conf_state)?;
         let window = Window::new(applied, entries);
@@ -68,8 +84,9 @@ impl Group {
             let reason = "the log has to hold what it held before, or be cut first";
             return Err(StartError::Other { index: end.index, found, expected: end.term, reason });
         }
-        if applied.index > self.members_index {
-            (self.members_index, self.node.mut_store().conf_state) = (applied.index, conf_state);
+        let members_index = members_index.max(applied.index);
+        if members_index > self.members_index {
+            (self.members_index, self.node.mut_store().conf_state) = (members_index, conf_state);
         }
         self.replace_log(window, applied.index, applied.index)?;
         (self.log_last, self.log_persisted) = (last, last);
@@ -79,6 +96,31 @@ impl Group {
         Ok(())
     }
 
+    /// Another replica tells that these are the members when everything up to `index` is applied. A replica that knows nothing
+    /// of its past takes no part before it knows them, and they say whose word it has to wait for: it takes them if they are
+    /// later than its own. Any other learns them from its log. True: taken.
+    /// # Errors
+    /// [`StartError`] for members that are impossible.
+    /// # Panics
+    /// While the replica writes.
+    pub fn learn_members(&mut self, index: u64, conf_state: ConfState) -> Result<bool, StartError> {
+        self.assert_idle();
+        check_number("the index of the members", index)?;
+        check_conf_state(&conf_state)?;
+        let is_news = index > self.members_index || self.conf_state().voters.is_empty();
+        if self.trust.knows_terms() || !is_news || self.node.has_ready() {
+            return Ok(false);
+        }
+        (self.members_index, self.node.mut_store().conf_state) = (index, conf_state);
+        self.has_members_news = true;
+        let store = self.node.store();
+        let (window, applied, raft_applied) = (store.window.clone(), store.applied, self.node.raft.raft_log.applied);
+        self.remake_node(window, applied, raft_applied)?;
+        self.learn_terms();
+        self.after_call();
+        Ok(true)
+    }
+
     /// Makes the raft node anew on another log.
     fn replace_log(&mut self, window: Window, applied: u64, raft_applied: u64) -> Result<(), StartError> {
         self.assert_idle();
@@ -86,8 +128,12 @@ impl Group {
         if self.catch_up.is_none() {
             return Err(StartError::CatchUpVoid);
         }
+        self.remake_node(window, applied, raft_applied)
+    }
+
+    fn remake_node(&mut self, window: Window, applied: u64, raft_applied: u64) -> Result<(), StartError> {
         let raft = &self.node.raft;
-        let committed = self.committed().max(applied).max(self.members_index.min(window.last()));
+        let committed = self.committed().max(applied);
         let view = LogView {
             hard_state: hard_state(raft.term, raft.vote, committed, &window),
             window,

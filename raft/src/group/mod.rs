@@ -51,6 +51,9 @@ pub struct Group {
     log_persisted: u64,
     /// Up to here the log's membership changes are applied, be it more than was told to be applied.
     members_index: u64,
+    /// A membership change was applied or learned that the state file does not have, be the members the same as before it:
+    /// with them go things that only the caller knows.
+    has_members_news: bool,
     catch_up: Option<CatchUp>,
     /// How long each follower has been waited for after a snapshot message, in ticks.
     snapshot_ticks: BTreeMap<u64, u32>,
@@ -78,7 +81,7 @@ impl Group {
             (applied, start.conf_state)
         };
         let view = LogView {
-            hard_state: hard_state(saved.term, saved.vote, applied.max(members_index.min(last)), &window),
+            hard_state: hard_state(saved.term, saved.vote, applied, &window),
             window,
             conf_state,
             applied,
@@ -88,7 +91,7 @@ impl Group {
         let node = new_node(&options, view, applied, &logger)?;
         let trust = Trust::new(options.id, start.life, start.memory);
         let role = RoleView { role: StateRole::Follower, term: node.raft.term, leader: 0 };
-        Ok(Self {
+        let mut group = Self {
             timer: ElectionTimer::new(options.election_ticks, options.seed),
             options,
             logger,
@@ -101,13 +104,16 @@ impl Group {
             log_last: last,
             log_persisted: last,
             members_index,
+            has_members_news: false,
             catch_up: None,
             snapshot_ticks: BTreeMap::new(),
             committed_a_tick_ago: 0,
             told: (applied, role), // so that the first work tells what is known to be committed above that
             catch_up_news: None,
             trust_news: false,
-        })
+        };
+        group.learn_terms(); // the only voter asks nobody
+        Ok(group)
     }
 
     /// One tick of the group's clock has passed.
@@ -231,15 +237,27 @@ impl Group {
         &self.node.store().conf_state
     }
 
-    /// Index of the last membership change that [`Group::conf_state`] reflects, or one known to be above it; 0 for none.
-    pub fn members_index(&self) -> u64 {
-        self.members_index
+    /// Whether a node is one of them, in whatever part.
+    pub fn counts(&self, id: u64) -> bool {
+        let members = self.conf_state();
+        let lists = [&members.voters, &members.learners, &members.voters_outgoing, &members.learners_next];
+        lists.iter().any(|list| list.contains(&id))
+    }
+
+    /// Up to here membership changes are applied; those after it that are in the log are not.
+    pub fn members_up_to(&self) -> u64 {
+        self.applied_index().max(self.members_index)
+    }
+
+    /// Whether the state file lacks a membership change that is applied.
+    pub fn has_unsaved_members(&self) -> bool {
+        self.has_members_news || !write::is_same(self.conf_state(), &self.saved.members)
     }
 
     /// The first membership change of the log that is not applied: due when it is committed and everything before it is
     /// applied.
     pub fn next_membership(&self) -> Option<u64> {
-        self.node.store().window.next_membership(self.applied_index().max(self.members_index))
+        self.node.store().window.next_membership(self.members_up_to())
     }
 
     /// Whether this replica votes without reserve.
@@ -324,7 +342,8 @@ impl Group {
 
 /// What a raft node starts with. A catch-up can have brought entries of a term that no message has told this replica of:
 /// it has not voted in that. And what was known of the commit index may be lost, but not so far that the replica would
-/// ask members for votes who are two changes behind.
+/// ask members for votes who are two changes behind. The index since which the members hold says nothing of it: they may be
+/// those that another replica told, and below that index this log may still end in what a leader wrote whom nobody followed.
 fn hard_state(term: u64, vote: u64, commit: u64, window: &Window) -> HardState {
     let last_term = window.term(window.last()).unwrap_or(0);
     let mut hard_state = HardState::default();

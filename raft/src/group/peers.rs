@@ -1,6 +1,6 @@
 //! What is known of other replicas beside raft's messages.
 
-use raft::eraftpb::MessageType;
+use raft::eraftpb::{ConfState, MessageType};
 use raft::{ProgressState, SnapshotStatus};
 
 use super::{Group, SNAPSHOT_PATIENCE};
@@ -40,6 +40,12 @@ impl Group {
         Ok(())
     }
 
+    /// These are the members since `index`, as this replica or another says, and not those that founded the group: a replica
+    /// that may have forgotten something votes by them, be its own older. To be said again after a start.
+    pub fn note_changed_members(&mut self, index: u64, members: &ConfState) {
+        self.trust.note_changed_members(index, members);
+    }
+
     /// A message to `peer` was lost. Without effect while the replica writes: raft finds out by itself, later.
     pub fn report_unreachable(&mut self, peer: u64) {
         if !self.is_writing() {
@@ -57,15 +63,20 @@ impl Group {
 
     pub(super) fn note_report(&mut self, report: PeerReport) {
         let is_new_life = self.trust.take(report);
+        self.learn_terms();
+        if self.is_leader() {
+            self.probe(&report, is_new_life);
+        }
+    }
+
+    /// Takes part once enough others have told their terms.
+    pub(super) fn learn_terms(&mut self) {
         if let Some(term) = self.trust.learns_terms(&self.node.store().conf_state)
             && term > self.node.raft.term
         {
             // It may have voted in that term, so it does not vote in it again.
             self.node.raft.become_follower(term, 0);
             self.node.raft.vote = self.id();
-        }
-        if self.is_leader() {
-            self.probe(&report, is_new_life);
         }
     }
 

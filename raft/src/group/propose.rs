@@ -125,7 +125,7 @@ impl Group {
         self.assert_idle();
         assert_eq!(self.next_membership(), Some(index), "membership changes are applied in order");
         assert!(index <= self.committed(), "only what is committed is applied");
-        self.members_index = index;
+        (self.members_index, self.has_members_news) = (index, true);
         let bytes = self.entry(index).and_then(|info| info.membership.as_deref()).unwrap_or_default();
         let change = membership::decode(bytes).map_err(|reason| MembershipError::Undecodable { index, reason })?;
         let (term, role) = (self.node.raft.term, self.node.raft.state);
@@ -135,6 +135,7 @@ impl Group {
         let members = self.node.apply_conf_change(&change);
         let members = members.map_err(|error| MembershipError::Impossible { reason: error.to_string() })?;
         self.node.mut_store().conf_state = members.clone();
+        self.trust.note_changed_members(index, &members);
         if self.is_leader() && !membership::is_voter(&members, self.id()) {
             self.node.raft.become_follower(term, 0); // raft-rs does not survive a leader that is no member
         }

@@ -68,6 +68,7 @@ impl Group {
         self.log_persisted = self.log_persisted.max(writing.persisted);
         if let Some(state) = save_state {
             self.saved = state;
+            self.has_members_news = false;
         }
         if let Some(index) = truncate_after {
             self.held.truncate_after(index);
@@ -135,12 +136,13 @@ impl Group {
 
     /// What the state file does not have.
     fn unsaved(&self) -> Option<SavedState> {
-        let (raft, saved, members) = (&self.node.raft, &self.saved, self.conf_state());
+        let (raft, saved) = (&self.node.raft, &self.saved);
         // It is asked for all the time, and nearly always nothing has changed.
-        if (raft.term, raft.vote) == (saved.term, saved.vote) && is_same(members, &saved.members) {
+        let votes_as_saved = (raft.term, raft.vote) == (saved.term, saved.vote);
+        if votes_as_saved && !self.has_unsaved_members() {
             return None;
         }
-        let (members_index, members) = (self.members_index, members.clone());
+        let (members_index, members) = (self.members_index, self.conf_state().clone());
         Some(SavedState { term: raft.term, vote: raft.vote, members_index, members })
     }
 
@@ -174,7 +176,7 @@ fn place(entry: NewEntry, made: &mut impl Iterator<Item = EntryInfo>) -> EntryIn
 }
 
 /// Number by number: for a handful of them, a comparison of memory costs several times as much.
-fn is_same(one: &ConfState, other: &ConfState) -> bool {
+pub(super) fn is_same(one: &ConfState, other: &ConfState) -> bool {
     let is_same_list =
         |one: &[u64], other: &[u64]| one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b);
     is_same_list(&one.voters, &other.voters)

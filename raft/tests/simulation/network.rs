@@ -26,7 +26,8 @@ pub(crate) enum Body {
         after: EntryId,
         entries: Vec<LogEntry>,
         applied: EntryId,
-        conf_state: ConfState,
+        /// `None` where the sender knows only those that hold behind it.
+        conf_state: Option<ConfState>,
     },
 }
 

@@ -276,7 +276,8 @@ impl Replica {
             Body::Raft(message, entries) if is_current => self.step(message, entries),
             Body::Pull { leader_term, terms } if is_current => self.answer(from, leader_term, &terms, turn),
             Body::Chunk { leader_term, after, entries, applied, conf_state } if is_current => {
-                self.take_chunk(leader_term, after, entries, Checkpoint { applied, conf_state }, turn);
+                let state = conf_state.map(|conf_state| Checkpoint { applied, conf_state });
+                self.take_chunk(leader_term, after, entries, state, turn);
             }
             _ => return,
         }
@@ -315,7 +316,8 @@ impl Replica {
         let applied_index = live.group.applied_index() as usize;
         let entries: Vec<_> = self.log[..applied_index].iter().skip(shared).take(CHUNK_ENTRIES).cloned().collect();
         let applied = id_at(&self.log, applied_index as u64);
-        let conf_state = live.group.conf_state().clone();
+        let holds_there = live.group.members_up_to() <= applied.index;
+        let conf_state = holds_there.then(|| live.group.conf_state().clone());
         let body = Body::Chunk { leader_term, after: id_at(&self.log, shared as u64), entries, applied, conf_state };
         turn.out.push(self.envelope(to, body));
     }
@@ -326,7 +328,7 @@ impl Replica {
         leader_term: u64,
         after: EntryId,
         entries: Vec<LogEntry>,
-        state: Checkpoint,
+        state: Option<Checkpoint>,
         turn: &mut Turn<'_>,
     ) {
         self.turn(turn);
@@ -349,7 +351,7 @@ impl Replica {
         }
         live.pull_at = live.ticks;
         live.pulled.extend(entries);
-        live.pulled_state = Some(state);
+        live.pulled_state = state;
         if live.pulled.last().is_some_and(|last| last.index >= catch_up.target.index) {
             self.finish_catch_up(catch_up.leader, turn);
         }

@@ -39,7 +39,7 @@ pub struct Compared {
 /// When they do not get equally long, or differ; with where.
 pub fn expect_identical(group: &mut ReplicaGroup, shard: u16) -> Compared {
     let end = wait_until_equally_long(group, shard);
-    let logs: Vec<LogFiles> = group.nodes().iter().map(|node| LogFiles::in_folder(node.log_folder(shard))).collect();
+    let logs = logs_of_members(group, shard);
     let (mut at, mut entries) = (0, 0);
     while at < end {
         let (next, first) = logs[0].entry(at);
@@ -58,7 +58,7 @@ pub fn expect_identical(group: &mut ReplicaGroup, shard: u16) -> Compared {
 /// As [`expect_identical`].
 pub fn expect_identical_where_kept(group: &mut ReplicaGroup, shard: u16) -> Compared {
     let end = wait_until_equally_long(group, shard);
-    let logs: Vec<LogFiles> = group.nodes().iter().map(|node| LogFiles::in_folder(node.log_folder(shard))).collect();
+    let logs = logs_of_members(group, shard);
     'again: loop {
         let (mut at, mut entries) = (logs.iter().map(|log| oldest_kept(&log.folder)).max().unwrap_or_default(), 0);
         while at < end {
@@ -116,7 +116,7 @@ pub fn expect_same_files(folders: &[PathBuf; 2], end: u64) {
 /// # Panics
 /// When that does not come.
 pub fn wait_until_all_have_it(group: &mut ReplicaGroup, shard: u16) {
-    let mut clients: Vec<_> = group.nodes().iter().map(|node| RawClient::connect(node.address(shard))).collect();
+    let mut clients: Vec<_> = group.member_nodes().map(|node| RawClient::connect(node.address(shard))).collect();
     let now = clients.iter_mut().map(|client| written(client).0).max();
     until(&format!("every log of shard {shard} to reach {now:?}"), EQUAL_WITHIN, || {
         let ends: Vec<u64> = clients.iter_mut().map(|client| written(client).0).collect();
@@ -124,8 +124,12 @@ pub fn wait_until_all_have_it(group: &mut ReplicaGroup, shard: u16) {
     });
 }
 
+fn logs_of_members(group: &ReplicaGroup, shard: u16) -> Vec<LogFiles> {
+    group.member_nodes().map(|node| LogFiles::in_folder(node.log_folder(shard))).collect()
+}
+
 fn wait_until_equally_long(group: &mut ReplicaGroup, shard: u16) -> u64 {
-    let addresses: Vec<_> = group.nodes().iter().map(|node| node.address(shard)).collect();
+    let addresses: Vec<_> = group.member_nodes().map(|node| node.address(shard)).collect();
     let mut clients: Vec<RawClient> = addresses.iter().map(|address| RawClient::connect(*address)).collect();
     let what = format!("the logs of shard {shard} to be of equal length and written");
     until(&what, EQUAL_WITHIN, || {

@@ -1,6 +1,8 @@
 //! A replicated broker: its nodes, and one name server, as processes.
 
-use std::collections::BTreeMap;
+mod members;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ const COMPLETE_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct GroupSettings {
     name: String,
+    nodes: u16,
     shards: u16,
     properties: BTreeMap<String, String>,
     has_hosts: bool,
@@ -38,13 +41,20 @@ impl GroupSettings {
     /// Three nodes of one shard, which flush behind their answers.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), shards: 1, properties: BTreeMap::new(), has_hosts: false, disk_bytes: None }
+        let properties = BTreeMap::new();
+        Self { name: name.to_owned(), nodes: NODES, shards: 1, properties, has_hosts: false, disk_bytes: None }
     }
 
     /// The same with this many shards a node: groups of their own.
     #[must_use]
     pub fn shards(self, shards: u16) -> Self {
         Self { shards, ..self }
+    }
+
+    /// The same with this many nodes.
+    #[must_use]
+    pub fn nodes(self, nodes: u16) -> Self {
+        Self { nodes, ..self }
     }
 
     /// The same with each node on a host of its own: a network namespace, whose link can be cut.
@@ -75,11 +85,13 @@ pub struct ReplicaGroup {
     /// Runs as long as the group does.
     _name_server: NameServer,
     nodes: Vec<ReplicaNode>,
+    /// Numbers of those that are no members: not yet, or no more.
+    outside: BTreeSet<usize>,
     properties: BTreeMap<String, String>,
     name_servers: String,
     disks: Vec<SmallDisk>,
     /// Behind the nodes: what it has made is taken back when they are gone.
-    _machine: Machine,
+    machine: Machine,
 }
 
 /// What is made of the machine for the nodes.
@@ -94,7 +106,7 @@ impl Machine {
         let run = RunFolder::begin().unwrap_or_else(|error| panic!("{error}"));
         let mut machine = Self { run, hosts: None };
         if settings.has_hosts {
-            let names: Vec<String> = (0..NODES).map(|number| format!("n{number}")).collect();
+            let names: Vec<String> = (0..settings.nodes).map(|number| format!("n{number}")).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let hosts = Namespaces::make(&mut machine.run, &names);
             machine.hosts = Some(hosts.unwrap_or_else(|error| panic!("{error}")));
@@ -130,11 +142,11 @@ impl ReplicaGroup {
     /// When that does not come, with the output of the nodes.
     #[must_use]
     pub fn start(settings: &GroupSettings, scratch: &Scratch) -> Self {
-        let GroupSettings { name, shards, properties, .. } = settings.clone();
+        let GroupSettings { name, nodes, shards, properties, .. } = settings.clone();
         let mut machine = Machine::for_group(settings);
         let name_server = NameServer::start(scratch);
         let name_servers = machine.address_of(&name_server);
-        let (nodes, disks): (Vec<_>, Vec<_>) = (0..NODES).map(|number| machine.node(number, settings, scratch)).unzip();
+        let (nodes, disks): (Vec<_>, Vec<_>) = (0..nodes).map(|number| machine.node(number, settings, scratch)).unzip();
         let peers: Vec<String> = nodes.iter().map(ReplicaNode::peer).collect();
         let of_all = [
             ("brokerClusterName", "DefaultCluster".to_owned()),
@@ -148,9 +160,10 @@ impl ReplicaGroup {
             shards,
             _name_server: name_server,
             nodes,
+            outside: BTreeSet::new(),
             name_servers,
             disks: disks.into_iter().flatten().collect(),
-            _machine: machine,
+            machine,
             properties: of_all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         };
         group.properties.extend(properties);
@@ -218,7 +231,7 @@ impl ReplicaGroup {
     /// Numbers of all nodes but one.
     #[must_use]
     pub fn others(&self, number: usize) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|other| *other != number).collect()
+        self.member_numbers().into_iter().filter(|other| *other != number).collect()
     }
 
     /// What the name server says.
@@ -271,7 +284,7 @@ impl ReplicaGroup {
     /// Number of the node that should lead a shard, and does when all have been there for a while.
     #[must_use]
     pub fn preferred(&self, shard: u16) -> usize {
-        usize::from(shard) % self.nodes.len()
+        self.member_numbers()[usize::from(shard) % self.member_numbers().len()]
     }
 
     /// Waits until every shard is led by the node that should.
@@ -307,11 +320,13 @@ impl ReplicaGroup {
     /// # Panics
     /// When that does not come.
     pub fn wait_until_complete(&mut self) {
-        self.nodes.iter_mut().for_each(ReplicaNode::wait_until_ready);
+        let outside = &self.outside;
+        let members = self.nodes.iter_mut().enumerate().filter(|(number, _)| !outside.contains(number));
+        members.for_each(|(_, node)| node.wait_until_ready());
         let mut view = self.view();
         for shard in 0..self.shards {
             let broker = self.broker(shard);
-            until(&format!("a leader and two slaves of {broker}"), COMPLETE_WITHIN, || {
+            until(&format!("a leader of {broker} and its slaves"), COMPLETE_WITHIN, || {
                 let seen = view.replicas(&broker);
                 if self.is_complete(shard, &seen) { Ok(()) } else { Err(format!("{seen:?}\n{}", self.outputs())) }
             });
@@ -322,13 +337,13 @@ impl ReplicaGroup {
     #[must_use]
     pub fn is_complete(&self, shard: u16, replicas: &BTreeMap<i64, String>) -> bool {
         let mut masters = 0;
-        let all = self.nodes.iter().all(|node| {
+        let all = self.member_nodes().all(|node| {
             let address = node.address(shard).to_string();
             let is_master = replicas.get(&0) == Some(&address);
             masters += usize::from(is_master);
             is_master || replicas.get(&node.slave_id()) == Some(&address)
         });
-        all && masters == 1 && replicas.len() == self.nodes.len()
+        all && masters == 1 && replicas.len() == self.member_numbers().len()
     }
 
     /// Fails when a node has panicked, or has told of an error: none of these tests gives it a reason to.

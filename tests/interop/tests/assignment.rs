@@ -9,7 +9,6 @@ fn consumers_that_pull_have_the_queues_that_the_brokers_give_them() {
 }
 
 #[test]
-#[ignore = "needs POP"]
 fn consumers_that_pop_share_all_queues_and_get_each_message() {
     java::passes(JavaClient::V5, "push-pop");
 }

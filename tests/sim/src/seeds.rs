@@ -23,13 +23,17 @@ pub struct SeedCount {
     pub variable: &'static str,
     /// The number for a default run.
     pub default: u64,
+    /// The test runs one for so many of that number.
+    pub one_in: u64,
 }
 
 /// Of the tests of one store. A build without optimization takes some twenty times as long.
 pub const STORE_SEEDS: SeedCount =
-    SeedCount { variable: "SIM_SEEDS", default: if cfg!(debug_assertions) { 1_000 } else { 20_000 } };
+    SeedCount { variable: "SIM_SEEDS", default: if cfg!(debug_assertions) { 1_000 } else { 20_000 }, one_in: 1 };
 /// Of the tests of whole clusters.
-pub const CLUSTER_SEEDS: SeedCount = SeedCount { variable: "CLUSTER_SEEDS", default: 1_000 };
+pub const CLUSTER_SEEDS: SeedCount = SeedCount { variable: "CLUSTER_SEEDS", default: 1_000, one_in: 1 };
+/// Of groups whose members change, which take longer.
+pub const MEMBER_SEEDS: SeedCount = SeedCount { one_in: 5, ..CLUSTER_SEEDS };
 
 fn number_from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -61,6 +65,7 @@ pub fn run_seeds<T: Total + Send>(test: &str, seeds: SeedCount, run: impl Fn(u64
     let seconds = number_from_env("SIM_SECONDS");
     let count =
         number_from_env(seeds.variable).unwrap_or(if seconds.is_some() { u64::MAX >> 16 } else { seeds.default });
+    let count = count.div_ceil(seeds.one_in);
     let first = number_from_env("FIRST_SEED").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         now.as_nanos() as u64 & 0xFFFF_FFFF_FFFF

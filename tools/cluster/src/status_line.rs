@@ -135,7 +135,7 @@ fn line(name: &str, number: usize, of_shard: &[Option<Seen>], absence: &str) -> 
 
 #[cfg(test)]
 mod tests {
-    use protocol::body::{FollowerStatus, Lag, LogPlace};
+    use protocol::body::{FollowerStatus, Lag, LogPlace, MembersStatus};
 
     use super::*;
 
@@ -144,6 +144,10 @@ mod tests {
         let status = ReplicationStatus {
             role,
             node: node.to_owned(),
+            group: String::new(),
+            shard: 0,
+            shards: 1,
+            members: MembersStatus::default(),
             leader: Some("n0".to_owned()),
             leader_address: None,
             leader_heard_ms: None,

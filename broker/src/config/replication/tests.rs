@@ -68,10 +68,14 @@ fn replicas_of_a_shard_agree_on_the_id_of_its_log() {
 fn leaders_spread_over_the_nodes_beginning_at_the_preferred_one() {
     let leaders = |text: &str| {
         let config = config(text);
-        (0..5).map(|shard| raft_of(&config).preferred_leader(shard).to_string()).collect::<Vec<_>>()
+        (0..5).filter_map(|shard| raft_of(&config).preferred_leader(&[1, 2, 3], shard)).collect::<Vec<_>>()
     };
-    assert_eq!(leaders(RAFT), ["n0", "n1", "n2", "n0", "n1"]);
-    assert_eq!(leaders(&format!("{RAFT}preferredLeaderId=n2")), ["n2", "n0", "n1", "n2", "n0"]);
+    assert_eq!(leaders(RAFT), [1, 2, 3, 1, 2]);
+    let third = format!("{RAFT}preferredLeaderId=n2");
+    assert_eq!(leaders(&third), [3, 1, 2, 3, 1]);
+    let config = config(&third);
+    let of = |voters: &[u64]| raft_of(&config).preferred_leader(voters, 0);
+    assert_eq!((of(&[1, 2, 5]), of(&[])), (Some(1), None), "one that was removed does not lead");
 }
 
 #[test]

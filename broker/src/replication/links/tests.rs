@@ -45,8 +45,8 @@ fn address(node: u64) -> SocketAddr {
 impl Node {
     fn new(introduction: Introduction) -> Self {
         let (outbox, id) = (Outbox::default(), introduction.node);
-        let others = (1..=3).filter(|other| *other != id).map(|other| (other, address(other)));
-        Self { links: Links::new(introduction, others), sockets: Loopback::new(outbox.clone()), outbox, id }
+        let members = GroupMembers::founders(&(1..=3).map(|id| (id, address(id))).collect::<Vec<_>>());
+        Self { links: Links::new(introduction, &members, 0), sockets: Loopback::new(outbox.clone()), outbox, id }
     }
 
     /// The frames sent since the last call, by connection.
@@ -122,7 +122,7 @@ fn who_does_not_belong_is_told_why() {
         (introduction(3, 1), Introduction { log_id: 78, ..introduction(1, 1) }, "log"),
         (introduction(3, 1), Introduction { log_id: 78, group: "h".to_owned(), ..introduction(1, 1) }, "dLegerGroup"),
         (introduction(3, 1), Introduction { group: "h".to_owned(), ..introduction(1, 1) }, "dLegerGroup"),
-        (introduction(2, 1), introduction(3, 1), "no member"),
+        (introduction(2, 1), introduction(3, 1), "n2 dials n1, not the other way round"),
     ];
     for (dialer, listener, why) in strangers {
         let (mut dialer, mut listener) = (Node::new(dialer), Node::new(listener));
@@ -210,4 +210,93 @@ fn what_a_slow_reader_does_not_take_is_dropped_beyond_a_limit() {
     assert!((20..=24).contains(&taken), "{taken}");
     one.sockets.drain(|_, _| ());
     assert!(one.links.send(2, ConnectionClass::Log, &message, &one.outbox));
+}
+
+fn members(index: u64, ids: &[u64]) -> GroupMembers {
+    let founders = ids.iter().map(|id| (*id, address(*id))).collect::<Vec<_>>();
+    GroupMembers { index, ..GroupMembers::founders(&founders) }
+}
+
+/// Node `.0` dials node `.1`, which does not count it among the members; returns both ends.
+fn connect_guest(dialer: &mut Node, listener: &mut Node) -> (ConnectionId, ConnectionId) {
+    let (near, far) = (dialer.sockets.connect(), listener.sockets.connect());
+    dialer.links.connected(ticket(listener.id, ConnectionClass::Log), near, 5, &dialer.outbox);
+    let (_, hello) = dialer.sent().pop_front().unwrap();
+    assert_eq!(listener.hears(far, &hello, 6), Ok("Guest".to_owned()));
+    let mut said = listener.sent();
+    assert!(dialer.hears(near, &said.pop_front().unwrap().1, 0).unwrap().starts_with("Up"));
+    let notice = dialer.hears(near, &said.pop_front().unwrap().1, 0).unwrap();
+    assert!(notice.starts_with(&format!("Message({}, Members", listener.id)), "{notice}");
+    (near, far)
+}
+
+#[test]
+fn one_that_is_no_member_is_told_who_is_and_nothing_it_says_is_taken() {
+    let (mut four, mut one) = (Node::new(introduction(4, 1)), Node::new(introduction(1, 1)));
+    let (near, far) = connect_guest(&mut four, &mut one);
+    assert!(!one.links.send(4, ConnectionClass::Log, &REPORT, &one.outbox));
+    assert!(four.links.send(1, ConnectionClass::Log, &REPORT, &four.outbox));
+    let (_, report) = four.sent().pop_front().unwrap();
+    assert_eq!(one.hears(far, &report, 0), Ok("Guest".to_owned()));
+    let (_, again) = one.sent().pop_front().unwrap();
+    assert!(four.hears(near, &again, 0).unwrap().contains("Members"), "so the connection lives");
+    assert_eq!(one.links.nodes(), [2, 3]);
+}
+
+#[test]
+fn one_that_is_added_is_told_and_connects_anew() {
+    let (mut four, mut one) = (Node::new(introduction(4, 1)), Node::new(introduction(1, 1)));
+    let (near, far) = connect_guest(&mut four, &mut one);
+    one.links.set_members(&members(9, &[1, 2, 3, 4]), &[]);
+    one.links.tell_members(&members(9, &[1, 2, 3, 4]), &one.outbox);
+    let (_, notice) = one.sent().pop_front().unwrap();
+    assert!(four.hears(near, &notice, 0).unwrap().contains("Members"));
+    let closing: Vec<_> = one.sockets.take_closing().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(closing, [far]);
+    four.links.closed(near, 0);
+    connect(&mut four, &mut one, ConnectionClass::Log);
+    assert!(one.links.is_up(4, ConnectionClass::Log));
+}
+
+#[test]
+fn one_that_is_removed_is_told_and_not_heard_any_more() {
+    let (mut two, mut one) = (Node::new(introduction(2, 1)), Node::new(introduction(1, 1)));
+    let (near, far) = connect(&mut two, &mut one, ConnectionClass::Log);
+    one.links.set_members(&members(9, &[1, 3]), &[]);
+    one.links.tell_members(&members(9, &[1, 3]), &one.outbox);
+    let (_, notice) = one.sent().pop_front().unwrap();
+    assert!(two.hears(near, &notice, 0).unwrap().contains("Members"));
+    one.links.tell_members(&members(8, &[1, 2, 3]), &one.outbox);
+    assert!(one.sent().is_empty(), "newer ones were told");
+    assert!(two.links.send(1, ConnectionClass::Log, &REPORT, &two.outbox));
+    let (_, report) = two.sent().pop_front().unwrap();
+    assert_eq!(one.hears(far, &report, 0), Ok("Guest".to_owned()));
+    assert!(!one.links.is_up(2, ConnectionClass::Log));
+    assert_eq!(one.links.closed(far, 0), None);
+}
+
+/// A candidate lacked its vote for ever: the change that removed it was known, and not yet in the candidate's log.
+#[test]
+fn one_that_is_removed_is_heard_as_long_as_raft_counts_it() {
+    let (mut two, mut one) = (Node::new(introduction(2, 1)), Node::new(introduction(1, 1)));
+    let (_, far) = connect(&mut two, &mut one, ConnectionClass::Log);
+    one.links.set_members(&members(9, &[1, 3]), &[1, 2, 3]);
+    assert_eq!(one.links.nodes(), [2, 3]);
+    assert!(one.links.is_up(2, ConnectionClass::Log));
+    assert!(two.links.send(1, ConnectionClass::Log, &REPORT, &two.outbox));
+    let (_, report) = two.sent().pop_front().unwrap();
+    assert!(one.hears(far, &report, 0).unwrap().starts_with("Message(2, LogEnd"));
+    one.links.set_members(&members(9, &[1, 3]), &[1, 3]);
+    assert!(two.links.send(1, ConnectionClass::Log, &REPORT, &two.outbox));
+    let (_, report) = two.sent().pop_front().unwrap();
+    assert_eq!(one.hears(far, &report, 0), Ok("Guest".to_owned()));
+}
+
+#[test]
+fn one_that_knows_no_leader_for_long_asks_those_too_that_should_dial_it() {
+    let mut node = Node::new(introduction(2, 1));
+    node.links.dial_all(true);
+    node.links.dial_due(0, &node.outbox);
+    let dialed: Vec<_> = node.sockets.take_dials().into_iter().map(|dial| dial.remote).collect();
+    assert_eq!(dialed, [1, 1, 1, 3, 3, 3].map(address));
 }

@@ -56,10 +56,12 @@ pub enum Kind {
     CopyRequest,
     /// See [`CopyPiece`](super::CopyPiece).
     CopyPiece,
+    /// See [`MemberNotice`](super::MemberNotice).
+    Members,
 }
 
 /// In the order of their numbers, the first has number 1.
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::Hello,
     Kind::Refused,
     Kind::Raft,
@@ -74,6 +76,7 @@ const KINDS: [Kind; 14] = [
     Kind::EntryGiven,
     Kind::CopyRequest,
     Kind::CopyPiece,
+    Kind::Members,
 ];
 
 impl Kind {

@@ -11,6 +11,7 @@ use super::fields::FieldWriter;
 use super::forward::{Forward, Forwarded};
 use super::hello::{Hello, Refused};
 use super::log_end::LogEnd;
+use super::member_notice::MemberNotice;
 use super::pull::{Pull, Pulled};
 use super::raft_step::RaftStep;
 
@@ -49,6 +50,8 @@ pub enum ReplicaMessage<'a> {
     CopyRequest(CopyRequest),
     /// What comes next.
     CopyPiece(CopyPiece<'a>),
+    /// Who belongs to the group.
+    Members(MemberNotice<'a>),
 }
 
 impl<'a> ReplicaMessage<'a> {
@@ -76,6 +79,7 @@ impl<'a> ReplicaMessage<'a> {
             Kind::EntryGiven => Self::EntryGiven(EntryGiven::decode(&mut fields, body)?),
             Kind::CopyRequest => Self::CopyRequest(CopyRequest::decode(&mut fields)?),
             Kind::CopyPiece => Self::CopyPiece(CopyPiece::decode(&mut fields, body)?),
+            Kind::Members => Self::Members(MemberNotice::decode(&mut fields)?),
         };
         fields.finish()?;
         // Kinds with a body have taken it whole; the others have none.
@@ -102,6 +106,7 @@ impl<'a> ReplicaMessage<'a> {
             Self::EntryGiven(_) => Kind::EntryGiven,
             Self::CopyRequest(_) => Kind::CopyRequest,
             Self::CopyPiece(_) => Kind::CopyPiece,
+            Self::Members(_) => Kind::Members,
         }
     }
 
@@ -115,7 +120,7 @@ impl<'a> ReplicaMessage<'a> {
             Self::Forwarded(forwarded) => forwarded.frames,
             Self::EntryGiven(given) => given.entry,
             Self::CopyPiece(piece) => piece.log,
-            Self::Hello(_) | Self::Refused(_) | Self::LogEnd(_) | Self::Pull(_) => &[],
+            Self::Hello(_) | Self::Refused(_) | Self::LogEnd(_) | Self::Pull(_) | Self::Members(_) => &[],
             Self::CheckpointRequest(_) | Self::EntryWanted(_) | Self::CopyRequest(_) => &[],
         }
     }
@@ -156,6 +161,7 @@ impl<'a> ReplicaMessage<'a> {
             Self::EntryGiven(given) => given.encode(fields),
             Self::CopyRequest(request) => request.encode(fields),
             Self::CopyPiece(piece) => piece.encode(fields),
+            Self::Members(notice) => notice.encode(fields),
         }
         envelope::end(frame, body_bytes, out);
     }

@@ -27,7 +27,7 @@ struct Parts {
 
 impl Parts {
     /// One message of each kind, made of these parts.
-    fn messages(&self) -> [ReplicaMessage<'_>; 12] {
+    fn messages(&self) -> [ReplicaMessage<'_>; 13] {
         let [a, b, c, d, e, f] = self.numbers;
         let body = &self.body[..];
         let [cluster, group, broker_name, client_address] = self.texts.each_ref().map(String::as_str);
@@ -73,6 +73,7 @@ impl Parts {
                 end_position: c,
                 log: if self.status == PullStatus::Entries { body } else { &[] },
             }),
+            ReplicaMessage::Members(MemberNotice { list: cluster }),
             ReplicaMessage::CheckpointRequest(CheckpointRequest {
                 offset: a,
                 bytes_wanted: self.small,

@@ -4,6 +4,9 @@
 //! ```text
 //! turbopump_raft_role            leader
 //! turbopump_raft_node            n0
+//! turbopump_raft_group           trio shard=0 shards=2
+//! turbopump_raft_members         since=17 voters=n0@10.0.0.1:40911,n1@10.0.0.2:40911 learners=n3@- before=
+//! turbopump_raft_memberChange    n3 is being added: n3 catches up
 //! turbopump_raft_end             1234@567890                       index@physical offset
 //! turbopump_raft_follower_n1     address=10.0.0.2:10911 active=true catchingUp=false learner=false bytesPerSecond=4096
 //!                                has=1230@560000 lagEntries=4 lagBytes=7890 lagMs=50          (one row)
@@ -14,7 +17,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Extent, FollowerStatus, Lag, LogPlace, ReplicaHistory, ReplicaRole, ReplicationStatus};
+use super::{
+    Extent, FollowerStatus, Lag, LogPlace, MemberPlace, MembersStatus, ReplicaHistory, ReplicaRole, ReplicationStatus,
+};
 
 const PREFIX: &str = "turbopump_raft_";
 const FOLLOWER: &str = "turbopump_raft_follower_";
@@ -30,6 +35,9 @@ impl ReplicationStatus {
         let history = &self.history;
         row("role", Some(self.role.to_string()));
         row("node", Some(self.node.clone()));
+        row("group", Some(format!("{} shard={} shards={}", self.group, self.shard, self.shards)));
+        row("members", Some(self.members.to_string()));
+        row("memberChange", self.members.change.clone());
         row("leader", self.leader.clone());
         row("leaderAddress", self.leader_address.clone());
         row("leaderHeardTimestamp", text(self.leader_heard_ms));
@@ -71,7 +79,14 @@ impl ReplicationStatus {
             .collect();
         // `n10` comes after `n9`.
         followers.sort_by(|one, other| (one.node.len(), &one.node).cmp(&(other.node.len(), &other.node)));
+        // Versions before said nothing of these.
+        let (group, shard, shards) = row("group").and_then(parse_group).unwrap_or_default();
+        let members = row("members").and_then(MembersStatus::parse).unwrap_or_default();
         Some(Self {
+            group,
+            shard,
+            shards,
+            members: MembersStatus { change: row("memberChange").map(str::to_owned), ..members },
             role: ReplicaRole::ALL.into_iter().find(|known| known.name() == role)?,
             node: row("node")?.to_owned(),
             leader: row("leader").map(str::to_owned),
@@ -99,6 +114,46 @@ impl ReplicationStatus {
                 unmended: number("unmended").unwrap_or_default(),
                 refused: number("refused").unwrap_or_default(),
             },
+        })
+    }
+}
+
+fn parse_group(text: &str) -> Option<(String, u32, u32)> {
+    let (rest, shards) = text.rsplit_once(" shards=")?;
+    let (group, shard) = rest.rsplit_once(" shard=")?;
+    Some((group.to_owned(), shard.parse().ok()?, shards.parse().ok()?))
+}
+
+impl fmt::Display for MembersStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |places: &[MemberPlace]| {
+            let places = places.iter().map(|place| format!("{}@{}", place.node, OrDash(place.address.as_ref())));
+            places.collect::<Vec<_>>().join(",")
+        };
+        let Self { index, voters, learners, voters_before, .. } = self;
+        let (voters, learners, before) = (list(voters), list(learners), list(voters_before));
+        write!(f, "since={index} voters={voters} learners={learners} before={before}")
+    }
+}
+
+impl MembersStatus {
+    fn parse(text: &str) -> Option<Self> {
+        let fields: BTreeMap<&str, &str> = text.split(' ').filter_map(|field| field.split_once('=')).collect();
+        let places = |key: &str| -> Option<Vec<MemberPlace>> {
+            let list = fields.get(key)?.split(',').filter(|place| !place.is_empty());
+            list.map(|place| {
+                let (node, address) = place.split_once('@')?;
+                let address = Some(address).filter(|address| *address != "-").map(str::to_owned);
+                Some(MemberPlace { node: node.to_owned(), address })
+            })
+            .collect()
+        };
+        Some(Self {
+            index: fields.get("since")?.parse().ok()?,
+            voters: places("voters")?,
+            learners: places("learners")?,
+            voters_before: places("before")?,
+            change: None,
         })
     }
 }
@@ -203,6 +258,10 @@ mod tests {
         LogPlace { index, offset: Some(offset) }
     }
 
+    fn member(node: &str, address: Option<&str>) -> MemberPlace {
+        MemberPlace { node: node.to_owned(), address: address.map(str::to_owned) }
+    }
+
     fn follower(node: &str) -> FollowerStatus {
         FollowerStatus {
             node: node.to_owned(),
@@ -230,6 +289,16 @@ mod tests {
         ReplicationStatus {
             role: ReplicaRole::Leader,
             node: "n0".to_owned(),
+            group: "trio".to_owned(),
+            shard: 1,
+            shards: 2,
+            members: MembersStatus {
+                index: 17,
+                voters: vec![member("n0", Some("10.0.0.1:40911")), member("n1", None)],
+                learners: vec![member("n3", Some("[::1]:40911"))],
+                voters_before: Vec::new(),
+                change: Some("n3 is being added: n3 catches up".to_owned()),
+            },
             leader: Some("n0".to_owned()),
             leader_address: None,
             leader_heard_ms: Some(1_700_000_000_000),
@@ -290,6 +359,9 @@ mod tests {
     fn rows_are_what_the_module_says() {
         let table = table(&status());
         assert_eq!(table["turbopump_raft_end"], "10@900");
+        assert_eq!(table["turbopump_raft_group"], "trio shard=1 shards=2");
+        let members = "since=17 voters=n0@10.0.0.1:40911,n1@- learners=n3@[::1]:40911 before=";
+        assert_eq!(table["turbopump_raft_members"], members);
         let expected = "address=10.0.0.2:10911 active=true catchingUp=true learner=false bytesPerSecond=4096 has=3@- \
                         lagEntries=7 lagBytes=512+ lagMs=9000+";
         assert_eq!(table["turbopump_raft_follower_n2"], expected);

@@ -81,3 +81,15 @@ fn a_lost_disk_takes_no_part_until_terms_are_known_and_does_not_vote_in_them() {
     settle(&mut group);
     assert!(group.take_messages().iter().all(|out| out.message.reject));
 }
+
+#[test]
+fn the_only_voter_founds_its_group_with_an_empty_disk() {
+    let alone = Start { memory: Memory::Nothing, ..start(&[1]) };
+    let mut group = group_on(1, alone);
+    for _ in 0..ELECTION_TICKS_MAX {
+        group.tick();
+        settle(&mut group);
+    }
+    settle_all(&mut group);
+    assert!(group.has_own_commit() && group.is_trusted());
+}

@@ -113,6 +113,44 @@ fn a_node_whose_end_the_others_have_removed_gets_what_they_keep_and_serves_it() 
 }
 
 #[test]
+fn a_node_added_to_a_group_that_has_removed_the_beginning_of_its_log_becomes_a_voter_and_remembers_who_the_others_are()
+{
+    let _turn = RunLock::take();
+    let scratch = Scratch::new("replicas-added-late");
+    let mut group = ReplicaGroup::start(&settings(), &scratch);
+    let (mut bulk, mut ledger) = (KeptMessages::new("bulk").of_bytes(BODY_BYTES), SendLedger::new("late"));
+    let leader = group.leader(0);
+    let leader_address = group.node(leader).address(0);
+    ledger.send(leader_address, 50);
+    bulk.send(leader_address, BODIES);
+    wait_until_removed(&mut group, leader, 0);
+    let added = group.grow(&scratch);
+    wait_until_installed(&mut group, added);
+    bulk.expect_kept(group.node(added).address(0));
+    expect_identical_where_kept(&mut group, 0);
+    // Alone, nobody can tell it.
+    for node in group.nodes() {
+        node.kill_nine();
+    }
+    group.node(added).start();
+    let endpoint = group.node(added).endpoint();
+    until("the added node to know the voters", LIMIT, || {
+        let text = http::get(endpoint, "/metrics").map_err(|error| error.to_string())?.body;
+        let mut rows = text.lines().filter(|line| line.starts_with("turbopump_replication_members{"));
+        let knows_four = rows.any(|row| row.contains("\"voter\"") && row.ends_with(" 4"));
+        if knows_four { Ok(()) } else { Err(text) }
+    });
+    for number in 0..added {
+        group.node(number).start();
+    }
+    group.wait_until_complete();
+    let leader = group.leader(0);
+    ledger.send_when_led(group.node(leader).address(0));
+    expect_identical_where_kept(&mut group, 0);
+    group.expect_sound();
+}
+
+#[test]
 fn a_bit_that_changed_in_an_old_segment_is_read_rightly_from_follower_and_leader() {
     let _turn = RunLock::take();
     let scratch = Scratch::new("replicas-rot");

@@ -8,6 +8,7 @@ mod failover;
 mod hung_leader;
 mod installation;
 mod lost_majority;
+mod members;
 mod pops;
 mod stock_clients;
 mod timers;

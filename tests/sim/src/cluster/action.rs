@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::cluster::Cluster;
 use super::damage::Damage;
 use super::fault_plan::ClusterFault;
-use super::member::Stopping;
+use super::member::{Member, Stopping};
 use super::message_faults::MessageChances;
 use super::network::{HostId, Reception};
 use super::process::Ending;
@@ -273,6 +273,8 @@ impl<M: Machine> Cluster<M> {
     /// Ends a process or a machine, whatever state it is in; it starts again after `down`.
     pub(super) fn crash(&mut self, number: usize, crash: Crash, down: Duration) {
         let now = self.clock.now();
+        self.note_electorates(number);
+        let crash = if self.has_to_remember(number) { Crash::Kill } else { crash };
         let member = &mut self.members[number];
         let was_up = member.node.is_up();
         if was_up {
@@ -309,6 +311,25 @@ impl<M: Machine> Cluster<M> {
         self.do_at(now + down, Action::Start(number));
     }
 
+    /// Who votes in its group, where that changes.
+    fn note_electorates(&mut self, number: usize) {
+        let group = self.members[number].group;
+        let Some(promise) = self.promises.get_mut(&group).filter(|promise| promise.is_of_changing_members()) else {
+            return;
+        };
+        self.members.iter_mut().for_each(Member::note_electorates);
+        let electorates = self.members.iter().flat_map(|member| member.electorates);
+        promise.note_electorates(electorates.filter(|electorate| *electorate != 0).collect());
+    }
+
+    /// Whether its power must not go: its group's members change, and too many have forgotten something already.
+    fn has_to_remember(&self, number: usize) -> bool {
+        let member = &self.members[number];
+        let promise = self.promises.get(&member.group).filter(|promise| promise.is_of_changing_members());
+        let forgets = member.node.flush_mode() == FlushMode::Async;
+        forgets && promise.is_some_and(|promise| !promise.allows_forgetting(number))
+    }
+
     /// A node may have forgotten the end of its log.
     fn forget(&mut self, number: usize) {
         self.members[number].node.forgot();
@@ -323,6 +344,7 @@ impl<M: Machine> Cluster<M> {
     /// The power goes, and the disk with it.
     fn lose_disk(&mut self, number: usize, down: Duration) {
         let group = self.members[number].group;
+        self.note_electorates(number);
         if !self.promises.get(&group).is_some_and(|promise| promise.allows_lost_disk(number)) {
             return self.trace(&format!("node {number} keeps its disk: too many have forgotten something"));
         }
@@ -334,6 +356,7 @@ impl<M: Machine> Cluster<M> {
         self.crash(number, Crash::PowerLoss, down);
         self.forget(number);
         self.members[number].node.lose_disk();
+        self.members[number].electorates = [0; 2];
         if let Some(promise) = self.promises.get_mut(&self.members[number].group) {
             promise.is_sound(number);
         }

@@ -1,7 +1,7 @@
 //! Machines, network and clients under one clock: what happens next is what is due next.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -112,6 +112,13 @@ impl<M: Machine> Cluster<M> {
         }
         self.members.push(Member::new(node, group));
         self.do_at(self.clock.now(), Action::Start(self.members.len() - 1));
+    }
+
+    /// The members of a group come and go.
+    pub fn changes_members(&mut self, group: GroupNumber) {
+        if let Some(promise) = self.promises.get_mut(&group) {
+            promise.note_electorates(BTreeSet::new());
+        }
     }
 
     /// Adds something that must hold at every moment.

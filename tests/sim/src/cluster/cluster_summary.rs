@@ -79,6 +79,8 @@ pub struct ClusterSummary {
     pub messages: MessageCounts,
     /// Terms in which such a group had a leader.
     pub leaders: u64,
+    /// Changes of their members that were carried out, or found to be so already.
+    pub member_changes: u64,
     /// Catch-ups that needed a checkpoint, by the processes that ran last.
     pub installations: u64,
     /// Places of logs mended from other replicas, by the same.
@@ -133,6 +135,7 @@ impl Total for ClusterSummary {
         self.longest_recovery = self.longest_recovery.max(other.longest_recovery);
         self.entries += other.entries;
         self.leaders += other.leaders;
+        self.member_changes += other.member_changes;
         self.compared += other.compared;
         self.rotten_disks += other.rotten_disks;
         self.repaired_disks += other.repaired_disks;
@@ -186,8 +189,8 @@ impl fmt::Display for ClusterSummary {
         )?;
         writeln!(
             f,
-            "  {} entries committed by groups, {} terms with a leader, {} bytes the same on all replicas",
-            self.entries, self.leaders, self.compared
+            "  {} entries committed by groups, {} terms with a leader, {} changes of members, {} bytes the same on all replicas",
+            self.entries, self.leaders, self.member_changes, self.compared
         )?;
         writeln!(
             f,

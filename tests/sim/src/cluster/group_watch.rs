@@ -34,6 +34,8 @@ struct Entry {
 struct Seen {
     life: LifeNumber,
     view: Option<ReplicaView>,
+    /// Its voters, and those whose majority is needed too, as they were seen last and before that.
+    voters: [(u64, u64); 2],
     /// By index, from 1.
     entries: Vec<Entry>,
     /// Entries that it was seen to keep.
@@ -42,6 +44,22 @@ struct Seen {
     committed: usize,
     /// How often it may have forgotten something.
     times_forgot: u32,
+}
+
+impl Seen {
+    fn note_voters(&mut self, view: &ReplicaView) {
+        let now = (view.voters, view.voters_before);
+        if self.voters[0] != now {
+            self.voters = [now, self.voters[0]];
+        }
+    }
+
+    /// Whether these were enough for the members that the replica knew, or for those before: it may have called something
+    /// committed and then applied a change of them in one moment.
+    fn is_majority(&self, holders: u64) -> bool {
+        let is_most = |voters: u64| (holders & voters).count_ones() > voters.count_ones() / 2;
+        self.voters.iter().any(|(voters, before)| is_most(*voters) && (*before == 0 || is_most(*before)))
+    }
 }
 
 /// See the module's text.
@@ -95,6 +113,7 @@ impl GroupWatch {
             self.follow_log(number, node, &view)?;
             self.seen[number].life = node.life();
             self.seen[number].view = Some(view);
+            self.seen[number].note_voters(&view);
             changed.push((number, view));
         }
         // All that was kept is known before anybody is asked what a majority has.
@@ -210,7 +229,6 @@ impl GroupWatch {
     }
 
     fn check_commit(&mut self, number: usize, view: &ReplicaView) -> Result<(), Violation> {
-        let majority = self.seen.len() as u32 / 2 + 1;
         loop {
             let seen = &self.seen[number];
             let at = seen.committed;
@@ -224,7 +242,7 @@ impl GroupWatch {
                 })?,
                 None => {
                     let holders = self.held.get(&(at, entry.crc)).copied().unwrap_or_default();
-                    if (holders | self.damaged).count_ones() < majority {
+                    if !self.seen[number].is_majority(u64::from(holders | self.damaged)) {
                         let views: Vec<_> = self.seen.iter().map(|seen| (seen.kept, seen.view)).collect();
                         return Err(Violation(format!(
                             "node {number} calls entry {} committed, {entry:?}; it was kept by {holders:#b} only: {views:#?}",

@@ -39,6 +39,8 @@ pub(super) struct Member<M: Machine> {
     pub(super) is_full: bool,
     /// Its process is told to end.
     pub(super) stopping: Option<Stopping>,
+    /// Who voted by its account when it ran last, and whose majority was needed too: a bit for each number.
+    pub(super) electorates: [u64; 2],
 }
 
 impl<M: Machine> Member<M> {
@@ -54,7 +56,15 @@ impl<M: Machine> Member<M> {
             is_failing: false,
             is_full: false,
             stopping: None,
+            electorates: [0; 2],
         }
+    }
+
+    /// Notes who votes by its account; nobody, if it knows that it is no member.
+    pub(super) fn note_electorates(&mut self) {
+        let Some(view) = self.node.process().and_then(|process| process.shard().replica_view()) else { return };
+        let is_member = view.members >> (view.node - 1) & 1 == 1;
+        self.electorates = if is_member { [view.voters, view.voters_before] } else { [0; 2] };
     }
 
     /// Notes up to when commits are logged, before that is no longer to be told.

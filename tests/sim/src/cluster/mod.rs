@@ -26,6 +26,7 @@ mod member;
 pub mod message_faults;
 pub mod network;
 pub mod node;
+pub mod operator;
 pub mod oracle;
 pub mod payer;
 pub mod place;

@@ -216,6 +216,9 @@ impl<M: Machine> Node<M> {
         self.lost_counts.add(&self.sim.counts());
         self.sim = SimDisk::new(self.rng.random()).with_log_writes(self.parts.settings.log_writes);
         self.damaged_in = None;
+        if let Some(place) = &mut self.parts.place {
+            place.lose_disk();
+        }
     }
 
     /// Whether what is on its disk is not what was written, somewhere.
@@ -406,6 +409,7 @@ impl<M: Machine> Node<M> {
         Some(ReplicaOptions {
             node: place.raft_id(),
             members: place.members(),
+            joins: place.joins(),
             group: GROUP.to_owned(),
             timing,
             found_ring,

@@ -17,6 +17,8 @@ pub struct Place {
     pub number: u16,
     /// All machines of the group, by their numbers.
     pub hosts: Vec<HostId>,
+    /// The first so many of them found the group; the others wait to be added.
+    pub founders: u16,
 }
 
 impl Place {
@@ -25,9 +27,23 @@ impl Place {
         u64::from(self.number) + 1
     }
 
-    /// The ids of all, and where they listen.
+    /// Whether it waits to be added, or to be told who the members are.
+    pub fn joins(&self) -> bool {
+        self.number >= self.founders
+    }
+
+    /// Its disk is replaced by an empty one. Where the members have changed since the group was founded, it is to found no
+    /// group again: an operator sets `dLegerJoin`.
+    pub fn lose_disk(&mut self) {
+        if usize::from(self.founders) < self.hosts.len() {
+            self.founders = 0;
+        }
+    }
+
+    /// The ids of those that it is configured to know, and where they listen.
     pub fn members(&self) -> Vec<(u64, SocketAddr)> {
-        (1..).zip(&self.hosts).map(|(id, host)| (id, address(*host, REPLICA_PORT))).collect()
+        let known = if self.joins() { self.hosts.len() } else { usize::from(self.founders) };
+        (1..).zip(&self.hosts[..known]).map(|(id, host)| (id, address(*host, REPLICA_PORT))).collect()
     }
 
     /// What the settings of its broker say of it.

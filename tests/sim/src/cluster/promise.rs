@@ -14,6 +14,11 @@
 //!   its process was started anew, found that out, and has everything again. A minority at a time is damaged. What can
 //!   hide is left out: damage at the very end of a log looks like a write that never ended, see [`super::damage`].
 //!
+//! - Where members come and go, a minority is one of every set of voters that any replica goes by. More than that do not
+//!   forget: what the group would be forgiven could be a change of its members that others were told of. A disk is lost only
+//!   while no change is under way: whoever has lost it cannot know whom it voted for together with others, and learns from
+//!   them who the members are. Nor do disks rot there: that is found out when it may be too late for it.
+//!
 //! A replica has got back what it forgot when it says that it can be trusted again. Where a group stands alone on one
 //! machine, ASYNC_FLUSH promises nothing beyond the power, and a lost disk is left out.
 
@@ -25,6 +30,8 @@ pub(super) struct Promise {
     replicas: usize,
     forgetful: BTreeSet<usize>,
     damaged: BTreeSet<usize>,
+    /// Where members come and go: who votes, by the account of each replica, a bit for each number.
+    electorates: Option<BTreeSet<u64>>,
 }
 
 impl Promise {
@@ -35,17 +42,37 @@ impl Promise {
 
     /// Of a group of so many replicas, which all remember.
     pub(super) fn new(replicas: usize) -> Self {
-        Self { replicas, forgetful: BTreeSet::new(), damaged: BTreeSet::new() }
+        Self { replicas, forgetful: BTreeSet::new(), damaged: BTreeSet::new(), electorates: None }
+    }
+
+    /// Whether members come and go.
+    pub(super) fn is_of_changing_members(&self) -> bool {
+        self.electorates.is_some()
+    }
+
+    /// Members come and go, and these vote at present.
+    pub(super) fn note_electorates(&mut self, electorates: BTreeSet<u64>) {
+        self.electorates = Some(electorates);
     }
 
     fn minority(&self) -> usize {
         (self.replicas - 1) / 2
     }
 
+    /// Whether this one could forget something, beside those who have, without harm.
+    pub(super) fn allows_forgetting(&self, node: usize) -> bool {
+        let weak = self.forgetful.union(&self.damaged).copied().chain([node]).collect::<BTreeSet<usize>>();
+        let Some(electorates) = &self.electorates else { return weak.len() <= self.minority() };
+        electorates.iter().filter(|electorate| *electorate >> node & 1 == 1).all(|electorate| {
+            let weak = weak.iter().filter(|weak| electorate >> **weak & 1 == 1).count();
+            weak <= (electorate.count_ones() as usize - 1) / 2
+        })
+    }
+
     /// Whether a node may lose its disk now.
     pub(super) fn allows_lost_disk(&self, node: usize) -> bool {
-        let others = self.forgetful.union(&self.damaged).filter(|weak| **weak != node).count();
-        others < self.minority()
+        let is_settled = self.electorates.as_ref().is_none_or(|electorates| electorates.len() == 1);
+        is_settled && self.allows_forgetting(node)
     }
 
     /// Whether a node's disk may be damaged now.
@@ -66,7 +93,7 @@ impl Promise {
     /// A node may have forgotten the end of its log. True: the group may have, too.
     pub(super) fn forgets(&mut self, node: usize) -> bool {
         self.forgetful.insert(node);
-        self.forgetful.union(&self.damaged).count() > self.minority()
+        !self.allows_forgetting(node)
     }
 
     /// A node has everything again.
@@ -102,6 +129,19 @@ mod tests {
         assert!(!promise.forgets(1));
         assert!(!promise.allows_lost_disk(2) && promise.allows_lost_disk(1));
         assert!(!Promise::new(1).allows_lost_disk(0));
+    }
+
+    #[test]
+    fn where_members_change_a_minority_of_all_that_vote_by_anybody_s_account_may_forget() {
+        let mut promise = Promise::new(5);
+        promise.note_electorates([0b0111, 0b1111].into());
+        assert!(!promise.forgets(1) && !promise.allows_forgetting(0));
+        assert!(promise.allows_forgetting(4), "it has no vote");
+        assert!(!promise.allows_lost_disk(1), "a change is under way");
+        promise.note_electorates([0b1111].into());
+        assert!(promise.allows_lost_disk(1) && !promise.allows_lost_disk(2));
+        promise.note_electorates([0b0001].into());
+        assert!(!promise.allows_forgetting(0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One run: a cluster and its clients, a time in which things go wrong, a time in which everything must become well, and
 //! a last look at all there is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::group_watch::GroupWatch;
 use super::meddler::Meddler;
 use super::network::HostId;
 use super::node::{Node, NodeParts, StoreSettings};
+use super::operator::{Operator, Wish};
 use super::payer::{Payer, Payments};
 use super::place::Place;
 use super::producer::{Producer, ProducerPlan, Route};
@@ -51,6 +52,10 @@ pub struct RunPlan {
     pub groups: u16,
     /// Machines of each. More than one: they are replicas of each other.
     pub replicas: u16,
+    /// The first so many of them found their group; if there are others, an operator adds and removes machines all the time.
+    pub founders: u16,
+    /// What that operator wants; `None`: this and that.
+    pub wishes: Option<Vec<Wish>>,
     /// How they store.
     pub settings: StoreSettings,
     /// Producers of each group.
@@ -94,6 +99,8 @@ impl RunPlan {
             seed,
             groups: 1,
             replicas: 1,
+            founders: 1,
+            wishes: None,
             settings: StoreSettings { log, log_writes: LogWrites::Seen, ring_bytes },
             producers: 2,
             pays: false,
@@ -108,7 +115,7 @@ impl RunPlan {
 
     /// Nothing goes wrong in a group of replicas.
     pub fn calm_group(seed: u64, replicas: u16, flush: FlushMode) -> Self {
-        Self { replicas, ..Self::calm(seed, flush) }.replicated()
+        Self { replicas, founders: replicas, ..Self::calm(seed, flush) }.replicated()
     }
 
     fn replicated(mut self) -> Self {
@@ -120,12 +127,25 @@ impl RunPlan {
     pub fn draw_group(seed: u64) -> Self {
         let rng = &mut StdRng::seed_from_u64(salted(seed, "run of a group"));
         let replicas = if rng.random_bool(0.7) { 3 } else { 5 };
-        let plan = Self { groups: 1, replicas, ..Self::draw(seed) };
+        let plan = Self { groups: 1, replicas, founders: replicas, ..Self::draw(seed) };
         let lasts = Duration::from_secs_f64(rng.random_range(4.0..14.0));
         let targets = plan.targets();
         // Sometimes one thing after the other, sometimes all at once.
         let count = if rng.random_bool(0.5) { rng.random_range(1..7) } else { rng.random_range(7..24) };
         let faults = (0..count).map(|_| (lasts.mul_f64(rng.random_range(0.0..1.0)), targets.draw_group(rng))).collect();
+        Self { lasts, faults, ..plan }.replicated()
+    }
+
+    /// Draws a group of one or three whose members change among five machines.
+    pub fn draw_members(seed: u64) -> Self {
+        let rng = &mut StdRng::seed_from_u64(salted(seed, "run of members"));
+        let founders = if rng.random_bool(0.5) { 1 } else { 3 };
+        let plan = Self { groups: 1, replicas: 5, founders, ..Self::draw(seed) };
+        let lasts = Duration::from_secs_f64(rng.random_range(6.0..16.0));
+        let (targets, flush) = (plan.targets(), plan.settings.log.flush);
+        let count = rng.random_range(0..10);
+        let drawn = (0..count).map(|_| (lasts.mul_f64(rng.random_range(0.0..1.0)), targets.draw_group(rng)));
+        let faults = drawn.filter(|(_, fault)| goes_with_changing_members(fault, flush)).collect();
         Self { lasts, faults, ..plan }.replicated()
     }
 
@@ -144,7 +164,7 @@ impl RunPlan {
 
     fn place(&self, machine: u16) -> Option<Place> {
         let (group, number) = (machine / self.replicas, machine % self.replicas);
-        (self.replicas > 1).then(|| Place { number, hosts: self.route(group) })
+        (self.replicas > 1).then(|| Place { number, hosts: self.route(group), founders: self.founders })
     }
 
     /// Draws everything.
@@ -196,6 +216,23 @@ pub fn run_group_seed(seed: u64) -> Result<ClusterSummary, Violation> {
     run_plan(RunPlan::draw_group(seed), &Honest)
 }
 
+/// Runs the plan of a seed for a group whose members change.
+/// # Errors
+/// The first thing that was wrong.
+pub fn run_members_seed(seed: u64) -> Result<ClusterSummary, Violation> {
+    run_plan(RunPlan::draw_members(seed), &Honest)
+}
+
+/// Whether it is one of those that are tried while members change, see [`super::promise`]. Where a sync fails in ASYNC_FLUSH,
+/// nobody knows before the process ends what it has forgotten.
+fn goes_with_changing_members(fault: &ClusterFault, flush: FlushMode) -> bool {
+    match fault {
+        ClusterFault::BitRot { .. } | ClusterFault::MisdirectWrite { .. } => false,
+        ClusterFault::FailingDisk { .. } => flush == FlushMode::Sync,
+        _ => true,
+    }
+}
+
 /// Runs a plan on machines that do what `hardware` does.
 /// # Errors
 /// The first thing that was wrong.
@@ -217,8 +254,9 @@ pub fn run_plan<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<Clust
     let (entries, leaders) =
         run.watch.map_or((0, 0), |watch| (watch.borrow().committed() as u64, watch.borrow().leaders() as u64));
     let (audited, compared, longest_recovery) = (run.audited, run.compared, run.recovery);
-    let ran = run.cluster.summary();
-    Ok(ClusterSummary { audited, compared, longest_recovery, entries, leaders, installations, mended, ..ran })
+    let member_changes = run.member_changes.get();
+    let ran = ClusterSummary { audited, compared, longest_recovery, member_changes, ..run.cluster.summary() };
+    Ok(ClusterSummary { entries, leaders, installations, mended, ..ran })
 }
 
 struct Run<M: Machine> {
@@ -230,6 +268,9 @@ struct Run<M: Machine> {
     compared: u64,
     recovery: Duration,
     watch: Option<Rc<RefCell<GroupWatch>>>,
+    member_changes: Rc<Cell<u64>>,
+    /// Machines that were members when all of those had everything.
+    members: Vec<usize>,
     /// By group.
     payments: Vec<Rc<RefCell<Payments>>>,
 }
@@ -250,6 +291,9 @@ impl<M: Machine + Clone> Run<M> {
                 place: plan.place(number),
             };
             cluster.add(Node::new(parts), number / plan.replicas, usize::from(plan.replicas));
+        }
+        if plan.founders < plan.replicas {
+            cluster.changes_members(0);
         }
         let watch = (plan.replicas > 1).then(|| watch_group(&mut cluster, &plan));
         for (at, fault) in &plan.faults {
@@ -277,7 +321,31 @@ impl<M: Machine + Clone> Run<M> {
                 clients.push(cluster.spawn_client(consumer.run()));
             }
         }
-        Self { plan, cluster, clients, rng, audited: 0, compared: 0, recovery: Duration::ZERO, watch, payments }
+        let member_changes = Rc::<Cell<u64>>::default();
+        if plan.founders < plan.replicas {
+            let operator = Operator {
+                world: cluster.world().clone(),
+                host: client_host(plan.groups * (plan.producers + plan.consumers)),
+                route: plan.route(0),
+                wishes: plan.wishes.clone(),
+                rng: StdRng::from_rng(&mut rng),
+                done: member_changes.clone(),
+            };
+            clients.push(cluster.spawn_client(operator.run()));
+        }
+        Self {
+            plan,
+            cluster,
+            clients,
+            rng,
+            audited: 0,
+            compared: 0,
+            recovery: Duration::ZERO,
+            watch,
+            member_changes,
+            members: Vec::new(),
+            payments,
+        }
     }
 
     fn payer(plan: &RunPlan, cluster: &Cluster<M>, payments: &[Rc<RefCell<Payments>>], group: u16) -> Payer {
@@ -383,6 +451,15 @@ impl<M: Machine + Clone> Run<M> {
         Ok(())
     }
 
+    /// Numbers of the machines that are members, by the account of their leader.
+    fn member_machines(&self) -> Vec<usize> {
+        let views = only_members(self.views().into_iter().flatten().collect());
+        if self.plan.replicas == 1 || views.is_empty() {
+            return (0..usize::from(self.plan.replicas)).collect();
+        }
+        views.iter().map(|view| view.node as usize - 1).collect()
+    }
+
     fn views(&self) -> Vec<Option<ReplicaView>> {
         let view = |number: u16| {
             let process = self.cluster.node(usize::from(number)).process()?;
@@ -399,12 +476,14 @@ impl<M: Machine + Clone> Run<M> {
         let until = self.cluster.clock().now() + LIVE_WITHIN;
         while self.cluster.clock().now() < until {
             let views: Option<Vec<ReplicaView>> = self.views().into_iter().collect();
+            let views = views.map(only_members);
             let is_whole = views.is_some_and(|views| {
                 let end = views.iter().map(|view| view.end).max_by_key(|end| (end.term, end.index));
                 let has_all = |view: &ReplicaView| Some(view.end) == end && view.applied == view.end.index;
-                views.iter().all(|view| has_all(view) && view.is_trusted && !view.is_stopped)
+                !views.is_empty() && views.iter().all(|view| has_all(view) && view.is_trusted && !view.is_stopped)
             });
             if is_whole && !self.nodes().iter().any(|node| node.is_damaged()) {
+                self.members = self.member_machines();
                 return self.compare_replicas();
             }
             self.cluster.run(LOOK, || false)?;
@@ -420,7 +499,9 @@ impl<M: Machine + Clone> Run<M> {
     fn compare_replicas(&mut self) -> Result<(), Violation> {
         let Some(watch) = &self.watch else { return Ok(()) };
         let may_rot = self.plan.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::OldBitRot { .. }));
-        self.compared = watch.borrow().compare_logs(&self.nodes(), may_rot)?;
+        let members: Vec<&Node<M>> =
+            self.member_machines().into_iter().map(|number| self.cluster.node(number)).collect();
+        self.compared = watch.borrow().compare_logs(&members, may_rot)?;
         Ok(())
     }
 
@@ -428,7 +509,8 @@ impl<M: Machine + Clone> Run<M> {
     fn audit_as(&mut self, group: u16, number: u16) -> Result<(), Violation> {
         let consumer = number.min(self.plan.consumers - 1);
         let mut auditor = Self::consumer(&self.plan, &self.cluster, &mut self.rng, group, consumer);
-        let machine = usize::from(number) % auditor.route.len();
+        let members = if self.members.is_empty() { self.member_machines() } else { self.members.clone() };
+        let machine = members[usize::from(number) % members.len()];
         auditor.route = vec![auditor.route[machine]];
         let (world, messages) = (self.cluster.world().clone(), Rc::<RefCell<Option<u64>>>::default());
         let found = messages.clone();
@@ -448,6 +530,15 @@ impl<M: Machine + Clone> Run<M> {
         self.audited += messages.borrow().unwrap_or(0);
         Ok(())
     }
+}
+
+/// Those that are members by the account of who leads; none if nobody does, or a change of them is under way, which would go on
+/// by itself.
+fn only_members(views: Vec<ReplicaView>) -> Vec<ReplicaView> {
+    let leader = views.iter().filter(|view| view.serves).max_by_key(|view| view.term);
+    let settled = leader.filter(|leader| leader.members == leader.voters && leader.voters_before == 0);
+    let Some(members) = settled.map(|leader| leader.members) else { return Vec::new() };
+    views.into_iter().filter(|view| members >> (view.node - 1) & 1 == 1).collect()
 }
 
 fn watch_group<M: Machine>(cluster: &mut Cluster<M>, plan: &RunPlan) -> Rc<RefCell<GroupWatch>> {
