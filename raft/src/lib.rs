@@ -12,6 +12,7 @@ mod held_messages;
 mod log_view;
 mod logger;
 mod membership;
+mod newcomers;
 mod options;
 mod outgoing;
 mod refusal;

@@ -8,8 +8,8 @@ pub enum Refusal {
     /// The state file or the log is being written; raft tolerates the loss.
     #[error("dropped while the replica writes")]
     WorkUnderWay,
-    /// This replica has lost its disk and does not know yet which terms it took part in.
-    #[error("dropped until enough replicas have told how far terms have gone")]
+    /// This replica has lost its disk and does not know which terms it took part in, nor for whom it voted.
+    #[error("dropped until a leader lets this replica in, which has lost its disk")]
     TermsUnknown,
     /// This replica may have forgotten what it confirmed.
     #[error("a vote for replica {candidate} is not given: this replica may have forgotten what it confirmed")]

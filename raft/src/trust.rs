@@ -7,9 +7,12 @@
 //! those of the newest members that anybody told: it may have forgotten a change of them, or got a vote with one that it has
 //! not yet. A candidate tells the members that it goes by, and has in its log the change that made them, and all before it.
 //!
-//! A replica that lost its disk ([`Memory::Nothing`]) may also have voted, in terms it does not know. It takes no part
-//! until so many others have told their term that one of them must know of every leader it can have voted for or
-//! followed, then starts in the highest of these terms with its vote spent.
+//! A replica that lost its disk ([`Memory::Nothing`]) may also have voted, in terms and together with members that it does not
+//! know; whoever tells it of members may have been removed long ago. It takes no part until a leader lets it in
+//! ([`crate::newcomers`]), whose word needs no knowledge of members; it then starts in that leader's term with its vote spent.
+//! Without a leader it does so only by the word of all other voters, none of whose logs has a later change of the members, and
+//! only where members were never changed, or where the other voter is the only one: without it that one leads nobody. Where
+//! nobody has ever voted, enough of the founders found the group.
 
 use std::collections::BTreeMap;
 
@@ -34,12 +37,18 @@ pub struct PeerReport {
     pub end: EntryId,
     /// Whether it remembers all that it confirmed.
     pub is_trusted: bool,
+    /// Whether it knows how far terms have gone. One that has lost its disk does not, and takes no part.
+    pub knows_terms: bool,
+    /// Index of the last change of the members that its log has, applied or not, or that it was told of; 0: none.
+    pub last_change: u64,
+    /// As a leader it lets the receiver in, if that has lost its disk: see [`crate::newcomers`].
+    pub lets_in: bool,
 }
 
 impl PeerReport {
     /// Whether raft survives its numbers.
     pub(crate) fn is_possible(&self) -> bool {
-        let numbers = [self.from, self.current_term, self.end.term, self.end.index];
+        let numbers = [self.from, self.current_term, self.end.term, self.end.index, self.last_change];
         self.from != 0 && self.life != 0 && numbers.iter().all(|number| *number <= NUMBER_MAX)
     }
 }
@@ -90,6 +99,16 @@ impl Trust {
         earlier.is_none_or(|earlier| earlier.life != report.life)
     }
 
+    /// Peers that have lost their disks, by the last that they told, and their lives.
+    pub(crate) fn newcomers(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.reports.values().filter(|report| !report.knows_terms).map(|report| (report.from, report.life))
+    }
+
+    /// Index since which the newest members hold that anybody told of, 0 for the founders.
+    pub(crate) fn last_change(&self) -> u64 {
+        self.changed.as_ref().map_or(0, |(index, _)| *index)
+    }
+
     fn answer_of(&self, peer: u64) -> Option<&PeerReport> {
         self.reports.get(&peer).filter(|report| report.answers == self.life)
     }
@@ -133,21 +152,32 @@ impl Trust {
         true
     }
 
-    /// The term to go on in, once: when of every majority that this replica can have been part of another voter has
-    /// told its term.
+    /// The term to go on in, once: a leader's that lets this replica in, or the founders' highest.
     pub(crate) fn learns_terms(&mut self, members: &ConfState) -> Option<u64> {
-        let is_enough = |voters: &[u64]| {
-            let others = voters.iter().filter(|voter| **voter != self.id);
-            let told = others.clone().filter(|voter| self.answer_of(**voter).is_some()).count();
-            let majority = voters.len() / 2 + 1;
-            told >= (voters.len() + 1 - majority).min(others.count())
-        };
-        let is_enough = !members.voters.is_empty() && is_enough(&members.voters) && is_enough(&members.voters_outgoing);
-        if self.memory != Memory::Nothing || !is_enough {
+        let answers = || self.reports.values().filter(|report| report.answers == self.life);
+        let may_take_part = answers().any(|report| report.lets_in) || self.is_vouched_for_by_all(members);
+        if self.memory != Memory::Nothing || members.voters.is_empty() || !may_take_part {
             return None;
         }
         self.memory = Memory::ShortLog;
         self.reports.values().map(|report| report.current_term).max().or(Some(0))
+    }
+
+    /// Whether this replica founds its group, or comes back without a leader: all other voters have told their terms, so that
+    /// it is known of every candidate that may have its vote. Where nobody has voted, so many are enough that every majority
+    /// that this replica can have been part of has one of them.
+    fn is_vouched_for_by_all(&self, members: &ConfState) -> bool {
+        let others: Vec<u64> = members.voters.iter().copied().filter(|voter| *voter != self.id).collect();
+        let told: Vec<&PeerReport> = others.iter().filter_map(|other| self.answer_of(*other)).collect();
+        let is_fresh = |report: &&PeerReport| report.current_term == 0 && report.end == EntryId::default();
+        let enough = members.voters.len() - members.voters.len() / 2;
+        let is_enough = told.len() == others.len() || (told.len() >= enough && told.iter().all(is_fresh));
+        let last_change = self.last_change();
+        // Of a change that comes after theirs, one of two voters has the entry, unless it has forgotten that.
+        let is_last =
+            |report: &&PeerReport| report.last_change == last_change && (last_change == 0 || report.is_trusted);
+        let is_voter = members.voters.contains(&self.id) && members.voters_outgoing.is_empty();
+        is_voter && is_enough && (last_change == 0 || others.len() == 1) && told.iter().all(is_last)
     }
 }
 
@@ -163,7 +193,17 @@ mod tests {
 
     fn report(from: u64, term: u64, index: u64) -> PeerReport {
         let end = EntryId { term, index };
-        PeerReport { from, life: from * 10, answers: LIFE, current_term: term + 1, end, is_trusted: true }
+        PeerReport {
+            from,
+            life: from * 10,
+            answers: LIFE,
+            current_term: term + 1,
+            end,
+            is_trusted: true,
+            knows_terms: true,
+            last_change: 0,
+            lets_in: false,
+        }
     }
 
     fn forgetful(memory: Memory) -> Trust {
@@ -235,17 +275,65 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_disk_waits_until_no_majority_is_left_that_it_could_have_been_part_of() {
+    fn a_lost_disk_waits_for_a_leader_s_word() {
         let mut trust = forgetful(Memory::Nothing);
         let members = members(&[1, 2, 3, 4, 5]);
-        for (peer, term) in [(2, 4), (3, 8)] {
+        for (peer, term) in [(2, 4), (3, 8), (4, 6)] {
             trust.take(report(peer, term, 1));
-            assert_eq!(trust.learns_terms(&members), None);
+            assert_eq!(trust.learns_terms(&members), None, "candidate 5 may have its vote");
         }
         assert!(!trust.becomes_trusted(100, true));
-        trust.take(report(4, 6, 1));
+        trust.take(PeerReport { lets_in: true, answers: LIFE - 1, ..report(3, 8, 1) });
+        assert_eq!(trust.learns_terms(&members), None, "an earlier life was let in");
+        trust.take(PeerReport { lets_in: true, ..report(3, 8, 1) });
         assert_eq!(trust.learns_terms(&members), Some(9));
         assert_eq!(trust.learns_terms(&members), None, "once");
         assert!(!trust.is_trusted() && trust.knows_terms());
+    }
+
+    #[test]
+    fn a_lost_disk_goes_by_the_word_of_all_founders_where_members_were_never_changed() {
+        let told = |members: &[u64], reports: &[PeerReport]| {
+            let mut trust = forgetful(Memory::Nothing);
+            reports.iter().for_each(|report| _ = trust.take(*report));
+            trust.learns_terms(&ConfState::from((members.to_vec(), vec![])))
+        };
+        let changed = |report| PeerReport { last_change: 1, ..report };
+        assert_eq!(told(&[1, 2, 3], &[report(2, 4, 1), report(3, 8, 1)]), Some(9));
+        assert_eq!(told(&[1, 2, 3], &[report(2, 4, 1), changed(report(3, 8, 1))]), None);
+        assert_eq!(told(&[1, 2, 3], &[report(3, 8, 1)]), None);
+        assert_eq!(told(&[2], &[report(2, 4, 1)]), None, "it has no vote to give");
+        assert_eq!(told(&[1], &[]), Some(0), "it founds its group alone");
+    }
+
+    /// They might have been removed long ago, as this replica was: of two voters one was, voted by the other, which had lost its
+    /// disk, and led a group of the two of them beside that of the present members.
+    #[test]
+    fn a_lost_disk_does_not_go_by_the_word_of_voters_whose_time_is_over() {
+        let told = |voters: &[u64], report: PeerReport| {
+            let mut trust = forgetful(Memory::Nothing);
+            trust.note_changed_members(8, &members(voters));
+            voters.iter().for_each(|from| _ = trust.take(PeerReport { from: *from, ..report }));
+            trust.learns_terms(&members(voters))
+        };
+        let known = PeerReport { last_change: 8, ..report(2, 4, 10) };
+        assert_eq!(told(&[1, 2], PeerReport { last_change: 9, ..known }), None, "its log says that it is removed");
+        assert_eq!(told(&[1, 2], PeerReport { is_trusted: false, ..known }), None, "its log may have said so");
+        assert_eq!(told(&[1, 2], known), Some(5), "the only other voter cannot lead without this one");
+        assert_eq!(told(&[1, 2, 3], known), None, "two can");
+    }
+
+    #[test]
+    fn a_group_is_founded_by_enough_of_its_founders_if_nobody_has_voted() {
+        let fresh = |from| PeerReport { current_term: 0, end: EntryId::default(), ..report(from, 0, 0) };
+        let mut trust = forgetful(Memory::Nothing);
+        let members = members(&[1, 2, 3, 4, 5]);
+        trust.take(fresh(2));
+        trust.take(fresh(3));
+        assert_eq!(trust.learns_terms(&members), None);
+        trust.take(PeerReport { current_term: 1, ..fresh(4) });
+        assert_eq!(trust.learns_terms(&members), None, "this replica may have voted, too");
+        trust.take(fresh(4));
+        assert_eq!(trust.learns_terms(&members), Some(0));
     }
 }

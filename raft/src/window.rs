@@ -50,6 +50,11 @@ impl Window {
         self.memberships.iter().copied().find(|at| *at > index)
     }
 
+    /// The last membership change, 0 for none.
+    pub(crate) fn last_membership(&self) -> u64 {
+        self.memberships.back().copied().unwrap_or(0)
+    }
+
     /// Up to here the entries are committed whatever else is known: a leader proposes a membership change only when the
     /// one before is applied.
     pub(crate) fn implied_commit(&self) -> u64 {
@@ -124,10 +129,11 @@ mod tests {
     fn membership_changes_are_found_until_they_are_cut() {
         let mut window = window();
         assert_eq!((window.next_membership(4), window.next_membership(6)), (Some(6), Some(9)));
+        assert_eq!(window.last_membership(), 9);
         window.truncate_after(8);
-        assert_eq!(window.next_membership(6), None);
+        assert_eq!((window.next_membership(6), window.last_membership()), (None, 6));
         window.trim_to(7);
-        assert_eq!(window.next_membership(0), None);
+        assert_eq!((window.next_membership(0), window.last_membership()), (None, 0));
     }
 
     #[test]

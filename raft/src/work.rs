@@ -51,7 +51,7 @@ pub enum Source {
     Proposed(EntryInfo),
     /// They came with the append message of this index and term.
     Received(EntryInfo),
-    /// The first entry of a new leader: to be made, without payload.
+    /// The first entry of a new leader, or one with which it lets another replica in: to be made, without payload.
     Empty,
     /// A membership change of this leader: to be made, with this encoded `ConfChangeV2` (which may be empty).
     Membership(Vec<u8>),

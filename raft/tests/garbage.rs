@@ -158,7 +158,19 @@ impl Bench {
                 let (current_term, term, index) = (self.near(2), self.near(2), self.near(6));
                 let end = EntryId { term, index };
                 let is_trusted = self.random.random_bool(0.5);
-                let report = PeerReport { from, life, answers: 1, current_term, end, is_trusted };
+                let [knows_terms, lets_in] = [0.7, 0.2].map(|chance| self.random.random_bool(chance));
+                let last_change = self.near(4);
+                let report = PeerReport {
+                    from,
+                    life,
+                    answers: 1,
+                    current_term,
+                    end,
+                    is_trusted,
+                    knows_terms,
+                    last_change,
+                    lets_in,
+                };
                 let _ = self.group.peer_report(report);
             }
             _ if is_writing => {}

@@ -34,6 +34,8 @@ impl<E: Env> Shard<E> {
             if ticks.is_multiple_of(REPORT_TICKS) {
                 self.report_to_all(replica);
             }
+            let let_in = replica.group.borrow_mut().take_let_in();
+            let_in.into_iter().for_each(|node| replica.owes_report(node));
             self.give_owed_reports(replica);
             self.replicate();
             self.pull_more(replica);
@@ -153,6 +155,9 @@ impl<E: Env> Shard<E> {
                     current_term: end.current_term,
                     end: EntryId { term: end.term, index: end.index },
                     is_trusted: end.is_trusted,
+                    knows_terms: end.knows_terms,
+                    last_change: end.last_change,
+                    lets_in: end.lets_in,
                 };
                 if replica.phase() == Phase::Installs {
                     self.installing.hold_report(report);
@@ -235,10 +240,22 @@ impl<E: Env> Shard<E> {
 
     /// Tells a node how far this log goes. It is the first that is said on every connection.
     fn report(&self, replica: &Replica, node: u64, class: ConnectionClass) {
-        let PeerReport { life, answers, current_term, end, is_trusted, .. } = replica.group.borrow().report_to(node);
+        let report = replica.group.borrow().report_to(node);
+        let PeerReport { life, answers, current_term, end, is_trusted, knows_terms, last_change, lets_in, .. } = report;
         let EntryId { term, index } = end;
         let has_room = self.has_room();
-        let report = ReplicaMessage::LogEnd(LogEnd { life, answers, current_term, term, index, is_trusted, has_room });
+        let report = ReplicaMessage::LogEnd(LogEnd {
+            life,
+            answers,
+            current_term,
+            term,
+            index,
+            last_change,
+            is_trusted,
+            knows_terms,
+            lets_in,
+            has_room,
+        });
         replica.links.borrow_mut().send(node, class, &report, &self.outbox);
     }
 

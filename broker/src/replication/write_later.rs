@@ -101,7 +101,7 @@ impl<E: Env> Shard<E> {
     async fn save_when_there_is_room(&self, replica: &Replica, saved: &SavedState) -> Result<(), StorageError> {
         let mut is_told = false;
         loop {
-            match self.save_state(replica, |state| state.with(saved.clone(), &replica.members.borrow())).await {
+            match self.save_state(replica, |state| state_to_save(replica, state, saved)).await {
                 Err(error) if error.is_disk_full() => {
                     let shard = &self.identity.broker_name;
                     if !is_told {
@@ -229,6 +229,13 @@ impl<E: Env> Shard<E> {
         self.replicate();
         self.confirm_and_resume();
     }
+}
+
+/// With a term in which it votes, a replica that had lost its disk is one that remembers its votes from then on.
+fn state_to_save(replica: &Replica, state: &ReplicaState, saved: &SavedState) -> ReplicaState {
+    let state = state.with(saved.clone(), &replica.members.borrow());
+    let is_in = state.memory == KeptMemory::Nothing && replica.group.borrow().knows_terms();
+    ReplicaState { memory: if is_in { KeptMemory::ShortLog } else { state.memory }, ..state }
 }
 
 fn failed(error: StorageError) -> AdoptError {

@@ -19,6 +19,7 @@ use crate::entry::{EntryId, EntryInfo};
 use crate::held_messages::HeldMessages;
 use crate::log_view::LogView;
 use crate::logger::logger;
+use crate::newcomers::Newcomers;
 use crate::options::GroupOptions;
 use crate::start::{SavedState, Start, StartError};
 use crate::trust::Trust;
@@ -41,6 +42,7 @@ pub struct Group {
     timer: ElectionTimer,
     trust: Trust,
     held: HeldMessages,
+    newcomers: Newcomers,
     outbox: Vec<Outgoing>,
     writing: Option<Writing>,
     /// What the state file says.
@@ -98,6 +100,7 @@ impl Group {
             node,
             trust,
             held: HeldMessages::default(),
+            newcomers: Newcomers::default(),
             outbox: Vec::new(),
             writing: None,
             saved,
@@ -124,6 +127,7 @@ impl Group {
         self.node.tick();
         self.repeat_snapshots();
         self.tell_commit();
+        self.tend_newcomers();
         let raft = &self.node.raft;
         let is_due = raft.state != StateRole::Leader && raft.election_elapsed >= self.timer.timeout();
         if is_due && raft.promotable() && self.may_campaign() {
@@ -263,6 +267,12 @@ impl Group {
     /// Whether this replica votes without reserve.
     pub fn is_trusted(&self) -> bool {
         self.trust.is_trusted()
+    }
+
+    /// Whether this replica knows how far terms have gone: it was let in, founded its group, or has not lost its disk. From the
+    /// first [`SavedState`] after that on, a next start is one with [`crate::Memory::ShortLog`] at most.
+    pub fn knows_terms(&self) -> bool {
+        self.trust.knows_terms()
     }
 
     /// Whether writes are under way.

@@ -1,8 +1,9 @@
 //! What is known of other replicas beside raft's messages.
 
-use raft::eraftpb::{ConfState, MessageType};
+use raft::eraftpb::{ConfState, Entry, MessageType};
 use raft::{ProgressState, SnapshotStatus};
 
+use super::propose::proposal;
 use super::{Group, SNAPSHOT_PATIENCE};
 use crate::refusal::Refusal;
 use crate::trust::PeerReport;
@@ -18,6 +19,9 @@ impl Group {
             current_term: self.node.raft.term,
             end: self.end(),
             is_trusted: self.is_trusted(),
+            knows_terms: self.knows_terms(),
+            last_change: self.node.store().window.last_membership().max(self.trust.last_change()),
+            lets_in: self.lets_in(peer),
         }
     }
 
@@ -44,6 +48,34 @@ impl Group {
     /// that may have forgotten something votes by them, be its own older. To be said again after a start.
     pub fn note_changed_members(&mut self, index: u64, members: &ConfState) {
         self.trust.note_changed_members(index, members);
+    }
+
+    /// Peers that this leader lets in from now on: a report to each is due at once.
+    pub fn take_let_in(&mut self) -> Vec<u64> {
+        let (term, committed) = (self.node.raft.term, self.committed());
+        if self.is_leader() { self.newcomers.take_let_in(term, committed) } else { Vec::new() }
+    }
+
+    fn lets_in(&self, peer: u64) -> bool {
+        let (term, committed) = (self.node.raft.term, self.committed());
+        self.is_leader() && self.newcomers.is_let_in(peer, self.trust.life_of(peer), term, committed)
+    }
+
+    /// With every tick of a leader: appends the entry with which newcomers are let in.
+    pub(super) fn tend_newcomers(&mut self) {
+        if !self.is_leader() || self.node.raft.lead_transferee.is_some() {
+            return;
+        }
+        let term = self.node.raft.term;
+        let due: Vec<(u64, u64)> = self.newcomers.due(term, self.trust.newcomers()).collect();
+        if due.is_empty() {
+            return;
+        }
+        let mut message = proposal(self.id());
+        message.set_entries(vec![Entry::default()].into());
+        if self.node.step(message).is_ok() {
+            self.newcomers.appended(term, self.end().index, due);
+        }
     }
 
     /// A message to `peer` was lost. Without effect while the replica writes: raft finds out by itself, later.

@@ -161,7 +161,7 @@ impl Group {
     }
 }
 
-fn proposal(id: u64) -> Message {
+pub(super) fn proposal(id: u64) -> Message {
     let mut message = Message::default();
     message.set_msg_type(MessageType::MsgPropose);
     message.from = id;

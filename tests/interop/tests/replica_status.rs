@@ -134,7 +134,9 @@ fn rows_of_ours(group: &ReplicaGroup, subcommand: &str) -> Vec<Vec<String>> {
 }
 
 fn our_tool_shows_it(group: &mut ReplicaGroup) {
-    let rows = rows_of_ours(group, "replicationStatus");
+    let mut rows = rows_of_ours(group, "replicationStatus");
+    let members = rows.pop().map(|row| row.join(" "));
+    assert_eq!(members.as_deref(), Some("trio has the voters n0, n1, n2"));
     let shown: Vec<String> = rows.iter().map(|row| row[1..5].join(" ")).collect();
     let [leader, one, two] = [0, 1, 2].map(|number| address(group, number));
     let expected = [format!("n0 0 {leader} leader"), format!("n1 2 {one} follower"), format!("n2 3 {two} follower")];

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use sim::cluster::fault_plan::ClusterFault;
+use sim::cluster::network::HostId;
 use sim::cluster::operator::Wish;
 use sim::cluster::run::{RunPlan, run_members_seed, run_plan};
 use sim::machine::Honest;
+use sim::plan::Crash;
 use sim::seeds::{MEMBER_SEEDS, run_seeds};
 use storage::commit_log::FlushMode;
 
@@ -49,6 +51,32 @@ fn a_group_grows_from_one_to_five_and_shrinks_to_those_that_came_last() {
     let add = |node| Wish::Add { node, replaces: None };
     let remove = |node| Wish::Remove { node };
     comes_true(1, &[add(1), add(2), add(3), add(4), remove(0), remove(1)]);
+}
+
+/// One of two nodes that had been removed had lost its disk. The other had not heard in its log that it was removed, and said
+/// that the two of them are the voters: they elected it in a term that had a leader already, and took sends.
+#[test]
+fn nodes_that_were_removed_do_not_found_a_group_again_with_a_lost_disk() {
+    let wishes = vec![Wish::Remove { node: 1 }, Wish::Add { node: 2, replaces: None }, Wish::Remove { node: 0 }];
+    let between = |removed| {
+        (3..=5).flat_map(move |present| [(HostId(removed), HostId(present)), (HostId(present), HostId(removed))])
+    };
+    let links = (1..=2).flat_map(between);
+    let apart = ClusterFault::Silence { links: links.collect(), lasts: Duration::from_secs(8), breaks: 1.0 };
+    let lost = ClusterFault::LoseDisk { node: 0, down: Duration::from_millis(500) };
+    let killed = ClusterFault::Crash { node: 1, crash: Crash::Kill, down: Duration::from_millis(500) };
+    for seed in 0..10 {
+        let flush = if seed % 2 == 0 { FlushMode::Sync } else { FlushMode::Async };
+        let faults =
+            [apart.clone(), lost.clone(), killed.clone()].map(|fault| (Duration::from_secs(12), fault)).to_vec();
+        let calm = RunPlan::calm_group(seed, 5, flush);
+        let plan =
+            RunPlan { founders: 2, wishes: Some(wishes.clone()), faults, lasts: Duration::from_secs(20), ..calm };
+        match run_plan(plan, &Honest) {
+            Ok(summary) => assert_eq!((summary.member_changes, summary.lost_disks), (3, 1), "seed={seed}"),
+            Err(violation) => panic!("seed={seed}: {violation}"),
+        }
+    }
 }
 
 /// It waited to be told who the members are, and nobody told it as long as they were never changed.

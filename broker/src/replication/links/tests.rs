@@ -12,7 +12,10 @@ const REPORT: ReplicaMessage<'static> = ReplicaMessage::LogEnd(LogEnd {
     current_term: 3,
     term: 2,
     index: 9,
+    last_change: 0,
     is_trusted: true,
+    knows_terms: true,
+    lets_in: false,
     has_room: true,
 });
 

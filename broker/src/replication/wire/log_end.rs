@@ -1,7 +1,8 @@
 //! How far a replica's log goes: what replicas compare that may have forgotten something. And whether it can go on.
 //!
 //! ```text
-//! life u64 | answers u64 | current term u64 | term u64 | index u64 | is trusted u8 | has room u8
+//! life u64 | answers u64 | current term u64 | term u64 | index u64 | last change u64
+//! | is trusted u8 | knows terms u8 | lets in u8 | has room u8
 //! ```
 
 use super::error::WireError;
@@ -20,8 +21,14 @@ pub struct LogEnd {
     pub term: u64,
     /// Index of the last entry, 0 without one.
     pub index: u64,
+    /// Index of the last change of the members that the sender knows of, 0 for none.
+    pub last_change: u64,
     /// Whether this log holds for certain everything that its replica ever confirmed.
     pub is_trusted: bool,
+    /// Whether the sender takes part: not if its disk is lost and nobody has let it in.
+    pub knows_terms: bool,
+    /// Whether the sender, a leader, lets the receiver in.
+    pub lets_in: bool,
     /// Whether its disk has room for more.
     pub has_room: bool,
 }
@@ -34,7 +41,10 @@ impl LogEnd {
             current_term: fields.u64("current term")?,
             term: fields.u64("term")?,
             index: fields.u64("index")?,
+            last_change: fields.u64("last change")?,
             is_trusted: fields.bool("is trusted")?,
+            knows_terms: fields.bool("knows terms")?,
+            lets_in: fields.bool("lets in")?,
             has_room: fields.bool("has room")?,
         })
     }
@@ -43,7 +53,10 @@ impl LogEnd {
         fields.u64s([self.life, self.answers, self.current_term]);
         fields.u64(self.term);
         fields.u64(self.index);
+        fields.u64(self.last_change);
         fields.bool(self.is_trusted);
+        fields.bool(self.knows_terms);
+        fields.bool(self.lets_in);
         fields.bool(self.has_room);
     }
 }

@@ -56,7 +56,10 @@ impl Parts {
                 current_term: e,
                 term: a,
                 index: b,
+                last_change: f,
                 is_trusted: self.choice,
+                knows_terms: !self.choice,
+                lets_in: self.choice,
                 has_room: !self.choice,
             }),
             ReplicaMessage::Pull(Pull {

@@ -82,6 +82,31 @@ fn a_lost_disk_takes_no_part_until_terms_are_known_and_does_not_vote_in_them() {
     assert!(group.take_messages().iter().all(|out| out.message.reject));
 }
 
+/// It voted again in a term, or confirmed what a candidate with its lost vote did not have.
+#[test]
+fn a_leader_lets_a_lost_disk_in_with_an_entry_that_the_others_have() {
+    let mut group = leader();
+    let newcomer = PeerReport { knows_terms: false, ..report(2, 8, (0, 0), false) };
+    group.peer_report(newcomer).unwrap();
+    assert!(!group.report_to(2).lets_in);
+    group.tick();
+    settle_all(&mut group);
+    let appended = group.end().index;
+    group.take_messages();
+    assert_eq!(group.take_let_in(), [], "only this leader has the entry");
+    group.tick();
+    assert_eq!(group.end().index, appended, "one is enough");
+    group.step(ack(3, 1, 1, appended), &[]).unwrap();
+    settle(&mut group);
+    assert_eq!(group.take_let_in(), [2]);
+    assert!(group.take_let_in().is_empty() && group.report_to(2).lets_in && !group.report_to(3).lets_in);
+    group.peer_report(PeerReport { life: 9, ..newcomer }).unwrap();
+    assert!(!group.report_to(2).lets_in, "it has lost its disk again");
+    group.peer_report(PeerReport { life: 9, knows_terms: true, ..newcomer }).unwrap();
+    group.tick();
+    assert_eq!(group.end().index, appended, "it was let in by another");
+}
+
 #[test]
 fn the_only_voter_founds_its_group_with_an_empty_disk() {
     let alone = Start { memory: Memory::Nothing, ..start(&[1]) };

@@ -111,7 +111,7 @@ fn a_leader_that_is_removed_follows() {
 }
 
 #[test]
-fn a_replica_without_a_past_takes_part_once_it_knows_the_members_and_their_terms() {
+fn a_replica_without_a_past_takes_part_once_it_knows_the_members_and_a_leader_lets_it_in() {
     let nowhere = Start { memory: Memory::Nothing, ..start(&[]) };
     let mut group = group_on(4, nowhere);
     let report = |from, term| PeerReport { current_term: term, ..report(from, 7, (1, 3), true) };
@@ -122,10 +122,12 @@ fn a_replica_without_a_past_takes_part_once_it_knows_the_members_and_their_terms
     assert_eq!(group.role().role, StateRole::Follower, "it founds no group of its own");
     let members = ConfState::from((vec![1, 2, 3], vec![4]));
     assert_eq!(group.learn_members(9, members.clone()), Ok(true));
-    assert_eq!(group.step(heartbeat(), &[]), Err(Refusal::TermsUnknown), "one of three is no majority");
+    assert_eq!(group.step(heartbeat(), &[]), Err(Refusal::TermsUnknown), "nobody has let it in");
     assert_eq!(group.learn_members(9, members.clone()), Ok(false), "once");
-    group.peer_report(report(2, 6)).unwrap();
-    assert_eq!(group.role().term, 6);
+    (1..4).for_each(|from| group.peer_report(report(from, 6)).unwrap());
+    assert_eq!(group.step(heartbeat(), &[]), Err(Refusal::TermsUnknown), "what voters say is not enough");
+    group.peer_report(PeerReport { lets_in: true, ..report(2, 6) }).unwrap();
+    assert_eq!((group.role().term, group.knows_terms(), group.is_trusted()), (6, true, false));
     group.step(message(MessageType::MsgHeartbeat, 1, 4, 6), &[]).unwrap();
     let saved = settle(&mut group)[0].writes.clone().unwrap().save_state.unwrap();
     assert_eq!((saved.members_index, &saved.members), (9, &members));

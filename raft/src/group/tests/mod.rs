@@ -147,7 +147,9 @@ fn follower() -> Group {
 }
 
 fn report(from: u64, life: u64, end: (u64, u64), is_trusted: bool) -> PeerReport {
-    PeerReport { from, life, answers: 1, current_term: 1, end: EntryId { term: end.0, index: end.1 }, is_trusted }
+    let end = EntryId { term: end.0, index: end.1 };
+    let (knows_terms, last_change, lets_in) = (true, 0, false);
+    PeerReport { from, life, answers: 1, current_term: 1, end, is_trusted, knows_terms, last_change, lets_in }
 }
 
 fn change(changes: &[(u64, ConfChangeType)]) -> ConfChangeV2 {
