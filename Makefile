@@ -83,6 +83,7 @@ interop-long: interop-clients
 	$(CARGO) test --locked -p interop --test timers -- --ignored --test-threads=1 retention synchronous
 	$(CARGO) test --locked -p interop --test transactions -- --ignored given_up
 	$(CARGO) test --locked -p interop --test migrate -- --ignored
+	$(CARGO) test --locked -p interop --test master_slave -- --ignored --test-threads=1
 
 ## interop-clients: build the Java and Go programs that the interop tests run
 interop-clients:

@@ -7,10 +7,10 @@ use protocol::code::{RequestCode, ResponseCode};
 use crate::env::Env;
 use crate::not_served;
 use crate::processor::{
-    assignment, broker_stats, change_members, clean_up, clone_offsets, config_lists, config_update, consume_stats, consume_time_span,
-    consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock, master_slave, offset,
-    offset_reset, pop, pull, query_message, queue_units, recall, relay, reply, request_mode, resume_check, runtime_info,
-    send, send_back, timer_tables, topic_admin, view,
+    assignment, broker_stats, change_members, clean_up, clone_offsets, config_lists, config_update, consume_stats,
+    consume_time_span, consumer_status, end_transaction, group_admin, group_lookup, ha_status, heartbeat, lock,
+    master_slave, offset, offset_reset, pop, pull, query_message, queue_units, recall, relay, reply, request_mode,
+    resume_check, runtime_info, send, send_back, timer_tables, topic_admin, view,
 };
 use crate::real_env::RealEnv;
 use crate::request::{Halt, Request};

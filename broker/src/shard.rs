@@ -48,7 +48,7 @@ use crate::pulled_offsets::PulledOffsets;
 use crate::queue_locks::QueueLocks;
 use crate::registration::RegistrationSender;
 use crate::replay;
-use crate::replication::{Answerer, Installing, Replica};
+use crate::replication::{Answerer, Giving, Installing, Replica};
 use crate::request::{Halt, Request, Ticket};
 use crate::route_table;
 use crate::send_properties::BrokerProperties;
@@ -119,6 +119,7 @@ pub struct Shard<E: Env> {
     pub(crate) replica: OnceCell<Replica>,
     started: Instant,
     pub(crate) installing: Installing<E::Disk>,
+    pub(crate) giving: Giving,
     /// Its part as a master or slave; never set in another mode.
     pub(crate) master_slave: OnceCell<MasterSlave>,
     pub(crate) timers: TimerSignals,
@@ -166,6 +167,7 @@ impl<E: Env> Shard<E> {
         let (now_ms, started) = (env.now_ms(), env.instant());
         let routes = KnownRoutes::new(config.assignment.poll_interval.as_millis() as i64);
         let indexes_keys = config.queries.by_key;
+        let giving = Giving::new(config.replication.catch_up_bytes_per_second);
         let key_indexing = indexes_keys.then(|| KeyIndexing::new(KeyIndex::new(store.log().end().position)));
         Self {
             env,
@@ -205,6 +207,7 @@ impl<E: Env> Shard<E> {
             replica: OnceCell::new(),
             started,
             installing: Installing::default(),
+            giving,
             master_slave: OnceCell::new(),
             timers: TimerSignals::default(),
             pops: PopState::default(),

@@ -98,7 +98,8 @@ mod tests {
     fn a_message_of_many_small_entries_is_cut_as_well() {
         let limits = GroupOptions { message_entries_max: 3, ..bytes(1 << 20) };
         let out = outgoing(vec![append(5..=9)], &window(), &limits);
-        let shape: Vec<_> = out.iter().map(|out| (out.message.index, out.message.log_term, out.entries.len())).collect();
+        let shape: Vec<_> =
+            out.iter().map(|out| (out.message.index, out.message.log_term, out.entries.len())).collect();
         assert_eq!(shape, [(4, 4, 3), (7, 7, 2)]);
     }
 

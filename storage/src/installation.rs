@@ -5,6 +5,8 @@
 //! whoever waits for it now, moves it into place ([`finish`]); before, the store of before is used, and the next installation
 //! goes on where this one ended.
 
+#[cfg(test)]
+mod copied_tests;
 mod place;
 mod progress;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod tests;
 use std::cell::Cell;
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::commit_log::copy::CopiedEntry;
 use crate::commit_log::entry::EntryHeader;
 use crate::commit_log::recover::RecoverFrom;
 use crate::commit_log::{self, CommitLog, LogId, LogOptions, LogPosition};
@@ -28,8 +31,10 @@ pub use place::{abandon, finish};
 pub const FOLDER: &str = "install";
 /// Below it: all of it is there and on stable storage.
 const MARKER: &str = "complete";
-/// After a restart, at most so much is fetched once more.
+/// After a restart, at most so much is fetched once more, ...
 const PROGRESS_BYTES: u64 = 64 << 20;
+/// ... or this many segments, where those are small.
+const PROGRESS_SEGMENTS: u64 = 4;
 
 /// See the module's text.
 pub struct Installation<D: Disk> {
@@ -52,7 +57,7 @@ impl<D: Disk> Installation<D> {
         first: LogPosition,
         checkpoint: Checkpoint,
     ) -> Result<Self, StorageError> {
-        assert!(options.is_replicated, "only replicas fetch their store");
+        assert!(options.is_replicated || options.is_copied, "only who keeps another's log fetches a store");
         let below = Below::new(disk.clone(), FOLDER);
         let from = match progress::load(&below, id, options.segment_bytes).await? {
             Some(at) if first.position <= at.position && keep_from(&below, first.position).await? => at,
@@ -69,9 +74,10 @@ impl<D: Disk> Installation<D> {
         let recover = RecoverFrom { start: from, stable: from.position };
         let opened = CommitLog::open(below, id, options, Some(recover), None, None, |_, _| Ok(())).await;
         let (log, _) = opened?;
+        let installation = Self { disk, log, checkpoint, saved: Cell::new(from.position) };
         // What lies before was checked when it came.
-        log.set_committed(log.end().position);
-        Ok(Self { disk, log, checkpoint, saved: Cell::new(from.position) })
+        installation.note_committed();
+        Ok(installation)
     }
 
     /// Where its log stands: what is to come next continues this.
@@ -102,17 +108,32 @@ impl<D: Disk> Installation<D> {
         self.log.adopt(bytes)
     }
 
+    /// Takes over the entry or filler of a master's log that `piece` begins with. As [`CommitLog::adopt_copied`].
+    /// # Errors
+    /// As there.
+    pub fn adopt_copied(&self, entry: &CopiedEntry, piece: &[u8]) -> Result<(), AdoptError> {
+        self.log.adopt_copied(entry, piece)
+    }
+
+    /// Only what is committed is fetched; of a copied log nobody asks.
+    fn note_committed(&self) {
+        if self.log.options().is_replicated {
+            self.log.set_committed(self.log.end().position);
+        }
+    }
+
     /// Writes what was taken over, makes the next segment when it is time, and now and then notes how far it is.
     /// # Errors
     /// I/O; it is of no use any more, another one goes on with what it has left.
     pub async fn flush(&self) -> Result<(), StorageError> {
         self.log.flush().await?;
-        self.log.set_committed(self.log.end().position);
+        self.note_committed();
         // A full disk shows with the next entry too; there it is told.
         if self.log.needs_next_segment() || self.log.failed_next_segment() {
             let _ = self.log.prepare_next_segment().await;
         }
-        if self.log.end().position - self.saved.get() >= PROGRESS_BYTES {
+        let progress_bytes = PROGRESS_BYTES.min(PROGRESS_SEGMENTS * self.log.options().segment_bytes);
+        if self.log.end().position - self.saved.get() >= progress_bytes {
             self.save_progress().await?;
         }
         Ok(())
@@ -150,7 +171,7 @@ impl<D: Disk> Installation<D> {
         // The other's said how far its own log was on stable storage.
         let checkpoint = Checkpoint { stable: target.position, ..checkpoint };
         checkpoint::save(&below, id, &checkpoint).await?;
-        let opened = Box::pin(MessageStore::open(below.clone(), id, options, None, replay)).await;
+        let opened = Box::pin(MessageStore::open(below.clone(), id, options.unapplied(), None, replay)).await;
         let (store, _) = opened?;
         // Its log may begin later than the queues did that the checkpoint speaks of.
         let (_, queues) = store.queues().borrow_mut().begin_checkpoint();

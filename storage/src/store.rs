@@ -360,14 +360,14 @@ impl<D: Disk> MessageStore<D> {
 
     /// Puts the store that a finished [`Installation`](installation::Installation) has made in this one's place, while nobody
     /// appends or reads; [`CommitLog::begin_replacement`] came before. Queues and tables are those of its checkpoint, behind
-    /// whose position, which is returned, [`Self::apply`] goes on. Queues keep their index.
+    /// whose position, which is returned, [`Self::apply`] or [`Self::reload`] goes on. Queues keep their index.
     /// # Errors
     /// The store is of no use until it is opened again, which finishes what was begun.
     pub async fn become_installed(&self, replay: &mut impl Replay) -> Result<LogPosition, StorageError> {
         let disk = self.log.disk().clone();
         let opened = match installation::finish(&disk).await {
             // Not in this future's own memory: it is a large one.
-            Ok(_) => Box::pin(Self::open(disk, self.log.id(), *self.log.options(), None, replay)).await,
+            Ok(_) => Box::pin(Self::open(disk, self.log.id(), self.log.options().unapplied(), None, replay)).await,
             Err(error) => Err(error),
         };
         match opened {

@@ -16,15 +16,8 @@ use super::values::Values;
 const RAFT: &str = "enableDLegerCommitLog";
 
 /// Properties that only Raft mode reads.
-const RAFT_ONLY: [&str; 7] = [
-    "catchUpMaxBytesPerSecond",
-    "dLegerGroup",
-    "dLegerJoin",
-    "dLegerPeers",
-    "dLegerSelfId",
-    "preferredLeaderId",
-    "electionTimeoutMs",
-];
+const RAFT_ONLY: [&str; 6] =
+    ["dLegerGroup", "dLegerJoin", "dLegerPeers", "dLegerSelfId", "preferredLeaderId", "electionTimeoutMs"];
 /// Properties that only a SYNC_MASTER reads.
 const SYNC_MASTER_ONLY: [&str; 5] =
     ["inSyncReplicas", "minInSyncReplicas", "enableAutoInSyncReplicas", "haMaxGapNotInSync", "slaveTimeout"];
@@ -38,7 +31,7 @@ pub struct Replication {
     pub mode: ReplicationMode,
     /// When consumers are sent to a slave.
     pub slave_reads: SlaveReads,
-    /// What a shard of a leader sends to nodes that lack something, bytes a second for all of them together, while no client
+    /// What a shard of a leader or master sends to nodes that lack something, bytes a second for all of them together, while no client
     /// is served; beside clients less, down to a 32nd. Default 1 GiB: as much as a fast disk writes. Own:
     /// `catchUpMaxBytesPerSecond`.
     pub catch_up_bytes_per_second: u64,

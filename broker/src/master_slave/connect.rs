@@ -137,6 +137,10 @@ impl<E: Env> Shard<E> {
             }
             ReplicaMessage::Refused(Refused { reason }) => Err(format!("the master refuses this slave: {reason}")),
             ReplicaMessage::CopyPiece(piece) => self.take_copied(ms, piece),
+            ReplicaMessage::CheckpointPiece(piece) => {
+                self.take_checkpoint(ms, piece);
+                Ok(())
+            }
             other => Err(format!("{:?} is out of turn", other.kind())),
         }
     }
@@ -150,6 +154,10 @@ impl<E: Env> Shard<E> {
         match message {
             ReplicaMessage::CopyRequest(request) => {
                 self.copy_requested(ms, connection, *request);
+                Ok(())
+            }
+            ReplicaMessage::CheckpointRequest(request) => {
+                self.give_checkpoint_to_slave(ms, connection, request);
                 Ok(())
             }
             other => Err(format!("{:?} is out of turn", other.kind())),

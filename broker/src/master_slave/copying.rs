@@ -25,7 +25,16 @@ impl<E: Env> Shard<E> {
         let can_ask = ms.part() == Part::Copies && !ms.is_busy.get() && ms.stuck.borrow().is_none();
         let is_free = master.is_up() && master.asked_ms.is_none() && master.ask_from_ms <= now_ms;
         let end = log.end();
-        if !can_ask || !is_free || log.kept() < end.position || log.failure().is_some() {
+        if !can_ask || !is_free || log.failure().is_some() {
+            return;
+        }
+        if self.installing.is_under_way() {
+            if self.ask_for_store(ms, &mut master) {
+                master.asked_ms = Some(now_ms);
+            }
+            return;
+        }
+        if log.kept() < end.position {
             return;
         }
         let log_id = if end == LogPosition::default() { 0 } else { log.id().0 };
@@ -33,7 +42,7 @@ impl<E: Env> Shard<E> {
             Some(parting) => (parting.asked(), 0),
             None => (end, PIECE_BYTES),
         };
-        let request = CopyRequest { log_id, epoch: ms.epoch(), end, bytes_wanted };
+        let request = CopyRequest { log_id, epoch: ms.epoch(), end, bytes_wanted, installs: false };
         if master.send(&ReplicaMessage::CopyRequest(request), &self.outbox) {
             master.asked_ms = Some(now_ms);
         }
@@ -69,21 +78,17 @@ impl<E: Env> Shard<E> {
             self.follow(ms, piece.epoch, log_id);
             return Ok(());
         }
+        if self.installing.is_under_way() {
+            return self.install_copied(ms, piece);
+        }
         match piece.status {
             CopyStatus::Entries if ms.parting.borrow().is_some() => self.parting_answered(ms, true),
             CopyStatus::Parted | CopyStatus::TooOld if ms.parting.borrow().is_some() => self.parting_answered(ms, false),
             CopyStatus::Entries => return self.take_entries(ms, piece),
             CopyStatus::Parted => self.begin_parting(ms),
             CopyStatus::TooOld => {
-                let (first, end) = (piece.first_position, self.store.log().end().position);
-                self.give_up(
-                    ms,
-                    format!(
-                        "the master's log begins at {first} and this one ends at {end}: what lies between was removed there. Stop \
-                         this slave, replace its store by a copy of the master's (stopped, or a snapshot of its file \
-                         system), and start it"
-                    ),
-                );
+                let first = piece.first_position;
+                self.begin_fetching_store(ms, &format!("the master's log begins at {first}, behind the end of this one"));
             }
             CopyStatus::OtherLog => self.give_up(
                 ms,
@@ -106,6 +111,8 @@ impl<E: Env> Shard<E> {
             match saved {
                 Ok(()) => {
                     if let Some(log_id) = log_id {
+                        // What was fetched was another one's.
+                        shard.installing.forget();
                         shard.store.log().become_copy_of(LogId(log_id));
                     }
                     shard.announce_part(ms);
@@ -118,6 +125,7 @@ impl<E: Env> Shard<E> {
     }
 
     fn take_entries(self: &Shared<E>, ms: &MasterSlave, piece: &CopyPiece<'_>) -> Result<(), String> {
+        self.note_continued(ms);
         let log = self.store.log();
         if !piece.log.is_empty() && piece.first_position != log.end().position {
             return Err(format!(
@@ -187,6 +195,7 @@ impl<E: Env> Shard<E> {
         tracing::error!(shard = self.identity.broker_name, why, "this slave copies no more");
         ms.stuck.replace(Some(why));
         ms.parting.replace(None);
+        self.installing.forget();
         ms.master.borrow_mut().leave(&self.outbox, "replication: this slave has given up");
     }
 

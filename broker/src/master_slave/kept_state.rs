@@ -12,23 +12,26 @@ const SLAVES_MAX: usize = 16;
 /// See the module's text.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct KeptState {
+pub struct KeptState {
     /// Id of the log, once it is a copy of another store's; `None`: the store's own.
-    pub(crate) log_id: Option<u64>,
+    pub log_id: Option<u64>,
     /// How many promotions led to the present master, as far as this one has heard.
-    pub(crate) epoch: u64,
+    pub epoch: u64,
     /// Set when this one became something else than its configuration says.
-    pub(crate) turned: Option<Turned>,
+    pub turned: Option<Turned>,
     /// `brokerId` of a former master while it is a slave.
-    pub(crate) slave_id: Option<i64>,
+    pub slave_id: Option<i64>,
+    /// Of a slave: its master's log was found to begin behind the end of this one, or to share nothing with it, and what it
+    /// lacks has not come yet.
+    pub lacks_log: bool,
     /// Of a master: slaves it has had, any of which may have been promoted while it was away.
-    pub(crate) slaves: Vec<KnownSlave>,
+    pub slaves: Vec<KnownSlave>,
 }
 
 /// What became of it since it was configured.
 #[derive(Copy, Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Turned {
+pub enum Turned {
     /// A slave that was promoted.
     Master,
     /// A master whose slave was promoted.
@@ -38,11 +41,11 @@ pub(crate) enum Turned {
 /// A slave that a master has had.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct KnownSlave {
+pub struct KnownSlave {
     /// Its `brokerId`.
-    pub(crate) id: i64,
+    pub id: i64,
     /// `host:port` where it serves clients.
-    pub(crate) address: String,
+    pub address: String,
 }
 
 impl KeptState {
@@ -64,7 +67,7 @@ impl KeptState {
 /// Reads it; what was never written is as new.
 /// # Errors
 /// I/O, or it does not read: who is master is not guessed.
-pub(crate) async fn load<D: Disk>(disk: &D) -> Result<KeptState, StorageError> {
+pub async fn load<D: Disk>(disk: &D) -> Result<KeptState, StorageError> {
     let Some(bytes) = read_file(disk, PATH).await.map_err(failed("read"))? else { return Ok(KeptState::default()) };
     serde_json::from_slice(&bytes)
         .map_err(|error| StorageError::Malformed { path: PATH.to_owned(), what: error.to_string() })

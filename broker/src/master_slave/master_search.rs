@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a shard wants to know of its master.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Search {
+pub struct Search {
     /// How often.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
     /// Slaves that this master has had: `host:port` for clients.
-    pub(crate) slaves: Vec<String>,
+    pub slaves: Vec<String>,
     /// Whether it is a slave.
-    pub(crate) is_slave: bool,
+    pub is_slave: bool,
 }
 
 /// What a search has found.
@@ -104,7 +104,7 @@ async fn look(config: &BrokerConfig, shard: &ShardIdentity, search: &Search) -> 
     addresses.dedup();
     addresses.retain(|address| *address != shard.advertised_address);
     let mut asked = JoinSet::new();
-    for address in addresses.clone() {
+    for address in addresses {
         let name = shard.broker_name.clone();
         asked.spawn(async move {
             let state = state_of(&address).await.filter(|state| state.broker_name == name);
@@ -112,25 +112,62 @@ async fn look(config: &BrokerConfig, shard: &ShardIdentity, search: &Search) -> 
         });
     }
     let states = asked.join_all().await;
-    let masters = states.iter().filter_map(|(address, state)| {
-        let state = state.as_ref().filter(|state| state.part == MasterSlavePart::Master)?;
-        Some((u64::try_from(state.epoch).ok()?, address, state))
-    });
-    if let Some((epoch, address, state)) = masters.max_by_key(|(epoch, ..)| *epoch) {
-        let slaves_address = resolve(&state.slaves_address).await?;
-        return Some(MasterNews::Other { epoch, address: address.clone(), slaves_address });
+    match search.judge(has_name_server, &states) {
+        Verdict::Master { epoch, address, slaves_address } => {
+            let slaves_address = resolve(&slaves_address).await?;
+            Some(MasterNews::Other { epoch, address, slaves_address })
+        }
+        Verdict::NotFound => {
+            let slaves_address = configured(config, shard.index).await?;
+            Some(MasterNews::Configured { slaves_address })
+        }
+        Verdict::NoOther => Some(MasterNews::NoOther),
+        Verdict::Unknown => None,
     }
-    if search.is_slave {
-        let slaves_address = configured(config, shard.index).await?;
-        return Some(MasterNews::Configured { slaves_address });
+}
+
+/// What follows from what was heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// This one is the master.
+    Master {
+        /// Promotions that led to it.
+        epoch: u64,
+        /// `host:port` for clients.
+        address: String,
+        /// `host:port` where it listens for slaves.
+        slaves_address: String,
+    },
+    /// A slave has found none.
+    NotFound,
+    /// A master is the only one, for certain.
+    NoOther,
+    /// A master cannot tell.
+    Unknown,
+}
+
+impl Search {
+    /// `states` has the answer, if there was one, of everybody who was asked: all that are registered, and this master's slaves.
+    pub fn judge(&self, has_name_server: bool, states: &[(String, Option<MasterSlaveState>)]) -> Verdict {
+        let masters = states.iter().filter_map(|(address, state)| {
+            let state = state.as_ref().filter(|state| state.part == MasterSlavePart::Master)?;
+            Some((u64::try_from(state.epoch).ok()?, address, state))
+        });
+        if let Some((epoch, address, state)) = masters.max_by_key(|(epoch, ..)| *epoch) {
+            let (address, slaves_address) = (address.clone(), state.slaves_address.clone());
+            return Verdict::Master { epoch, address, slaves_address };
+        }
+        if self.is_slave {
+            return Verdict::NotFound;
+        }
+        // Whoever is registered and does not answer may be a master that is busy, or cut off from here only. A slave that is
+        // not registered is dead, or was never promoted: a master is registered wherever this one could be.
+        let answered = |address: &String| states.iter().any(|(other, state)| other == address && state.is_some());
+        let all_slaves = !self.slaves.is_empty() && self.slaves.iter().all(answered);
+        let registered = states.iter().map(|(address, _)| address).filter(|address| !self.slaves.contains(address));
+        let all_registered = registered.into_iter().all(answered);
+        if all_slaves || (has_name_server && all_registered) { Verdict::NoOther } else { Verdict::Unknown }
     }
-    // Whoever is registered and does not answer may be a master that is busy, or cut off from here only. A slave that is
-    // not registered is dead, or was never promoted: a master is registered wherever this one could be.
-    let answered = |address: &String| states.iter().any(|(other, state)| other == address && state.is_some());
-    let all_slaves = !search.slaves.is_empty() && search.slaves.iter().all(answered);
-    let all_registered = addresses.iter().filter(|address| !search.slaves.contains(address)).all(answered);
-    let is_certain = all_slaves || (has_name_server && all_registered);
-    is_certain.then_some(MasterNews::NoOther)
 }
 
 /// Addresses that are registered under a broker name; `None`: this name server does not answer.
@@ -166,4 +203,41 @@ async fn configured(config: &BrokerConfig, shard: u32) -> Option<SocketAddr> {
     let HostPort { host, port } = slave.master.as_ref()?;
     let port = u16::try_from(u32::from(*port) + shard * u32::from(SHARD_PORT_STEP)).ok()?;
     tokio::net::lookup_host((host.as_str(), port)).await.ok()?.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(slaves: &[&str]) -> Search {
+        let slaves = slaves.iter().map(|slave| (*slave).to_owned()).collect();
+        Search { pause: PATIENCE, slaves, is_slave: false }
+    }
+
+    fn answer(address: &str, part: MasterSlavePart, epoch: i64) -> (String, Option<MasterSlaveState>) {
+        let slaves_address = format!("{address}2");
+        (address.to_owned(), Some(MasterSlaveState { part, epoch, slaves_address, ..MasterSlaveState::default() }))
+    }
+
+    #[test]
+    fn of_two_masters_the_one_with_more_promotions_is_it() {
+        let heard = [answer("a:1", MasterSlavePart::Master, 1), answer("b:1", MasterSlavePart::Master, 2)];
+        let expected = Verdict::Master { epoch: 2, address: "b:1".to_owned(), slaves_address: "b:12".to_owned() };
+        assert_eq!(search(&[]).judge(true, &heard), expected);
+    }
+
+    #[test]
+    fn nobody_else_is_master_when_all_slaves_or_all_who_are_registered_say_so() {
+        let slave = |address| answer(address, MasterSlavePart::Slave, 1);
+        let silent = |address: &str| (address.to_owned(), None);
+        assert_eq!(search(&["a:1"]).judge(false, &[slave("a:1")]), Verdict::NoOther);
+        assert_eq!(search(&["a:1"]).judge(true, &[silent("a:1")]), Verdict::NoOther, "it is not registered");
+        assert_eq!(search(&["a:1"]).judge(true, &[slave("a:1"), silent("b:1")]), Verdict::NoOther);
+        assert_eq!(
+            search(&["a:1", "c:1"]).judge(true, &[slave("a:1"), silent("b:1"), silent("c:1")]),
+            Verdict::Unknown
+        );
+        assert_eq!(search(&["a:1"]).judge(false, &[silent("a:1")]), Verdict::Unknown);
+        assert_eq!(search(&[]).judge(false, &[]), Verdict::Unknown);
+    }
 }

@@ -3,14 +3,18 @@
 //! The master is an ordinary broker. Each shard of a slave asks the same shard of its master for what comes behind the end of
 //! its own log (`copying`), over the master's port for slaves (`connect`); the master answers (`serve`) at once, or in the sweep
 //! that makes something new. With each request the slave confirms what came before, which answers of a SYNC_MASTER wait
-//! for (`copy_waits`). Where the two logs part, the slave takes its end back (`parting`, `step_back`). An operator promotes
+//! for (`copy_waits`). Where the two logs part, the slave takes its end back (`parting`, `step_back`); where the master keeps
+//! nothing any more that continues the slave's log, the slave fetches a store (`install`, on the master's side `give_store`). An operator promotes
 //! a slave (`turn`), which raises the *epoch*: of two that take themselves for the master, the one of the higher epoch is.
 //! `master_search` finds the master, for a slave and for a former master alike. `kept_state` is what none of them must forget.
 
 mod connect;
 mod copy_waits;
 mod copying;
-pub(crate) mod kept_state;
+mod give_store;
+mod install;
+pub mod kept_state;
+mod look;
 mod master_link;
 pub mod master_search;
 mod part;
@@ -31,6 +35,7 @@ use storage::StorageError;
 use self::copy_waits::CopyWaits;
 use self::copy_waits::Demand;
 use self::kept_state::{KeptState, Turned};
+pub use self::look::MasterSlaveView;
 use self::master_link::MasterLink;
 pub use self::master_search::MasterNews;
 use self::parting::Parting;
@@ -51,7 +56,7 @@ const SAVE_WAIT: Duration = Duration::from_millis(1);
 
 /// What a shard is to the others of its name at present.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Part {
+pub enum Part {
     /// A master that has had slaves, and does not know yet whether one of them was promoted while it was away.
     Asks,
     /// The master.
@@ -79,6 +84,10 @@ pub struct MasterSlave {
     parting: RefCell<Option<Parting>>,
     /// A task of the slave's is under way: it asks for nothing meanwhile.
     is_busy: Cell<bool>,
+    /// Stores that a slave began to fetch.
+    installations: Cell<u64>,
+    /// What an earlier process began to fetch was looked for, and removed if it was of no use any more.
+    left_is_removed: Cell<bool>,
     /// Why a slave has given up copying.
     stuck: RefCell<Option<String>>,
     times: RefCell<AppendTimes>,
@@ -90,7 +99,7 @@ pub struct MasterSlave {
 
 impl MasterSlave {
     /// The part that configuration and kept state give a shard; `None` in another mode.
-    pub(crate) fn new(config: &BrokerConfig, state: KeptState) -> Option<Self> {
+    pub fn new(config: &BrokerConfig, state: KeptState) -> Option<Self> {
         let ReplicationMode::MasterSlave(role) = &config.replication.mode else { return None };
         let part = if is_slave(config, &state) {
             Part::Copies
@@ -116,6 +125,8 @@ impl MasterSlave {
             master: RefCell::default(),
             parting: RefCell::default(),
             is_busy: Cell::new(false),
+            installations: Cell::default(),
+            left_is_removed: Cell::default(),
             stuck: RefCell::default(),
             times: RefCell::default(),
             ticked: Cell::new(None),
@@ -138,7 +149,7 @@ impl MasterSlave {
 }
 
 /// Whether a shard starts as a slave: its store knows better than its configuration.
-pub(crate) fn is_slave(config: &BrokerConfig, state: &KeptState) -> bool {
+pub fn is_slave(config: &BrokerConfig, state: &KeptState) -> bool {
     let ReplicationMode::MasterSlave(role) = &config.replication.mode else { return false };
     match state.turned {
         Some(turned) => turned == Turned::Slave,

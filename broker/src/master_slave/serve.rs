@@ -1,11 +1,10 @@
 //! What a master does for its slaves: says whether its log has stood where theirs ends, and sends what comes behind.
 
-use std::time::Duration;
-
 use runtime::{CloseReason, ConnectionId};
 use storage::StorageError;
 use storage::commit_log::LogPosition;
 
+use super::give_store::PIECE_BYTES_MAX;
 use super::{Demand, MasterSlave, Part, Shared};
 use crate::env::Env;
 use crate::replication::wire::{CopyPiece, CopyRequest, CopyStatus, ReplicaMessage};
@@ -13,8 +12,6 @@ use crate::request::{Halt, Ticket};
 use crate::shard::Shard;
 use protocol::code::ResponseCode;
 
-/// Of the log in one answer, at most.
-const PIECE_BYTES_MAX: u32 = 1 << 20;
 /// A request for what is not there yet is answered after this, with nothing: so each side hears of the other.
 const PARK_MS: i64 = 2_000;
 
@@ -85,7 +82,7 @@ impl<E: Env> Shard<E> {
         true
     }
 
-    fn fail_slave(&self, connection: ConnectionId, error: &StorageError) {
+    pub(super) fn fail_slave(&self, connection: ConnectionId, error: &StorageError) {
         tracing::error!(%error, shard = self.identity.broker_name, "a slave cannot be given what it lacks");
         self.outbox.close(connection, CloseReason(format!("replication: {error}").into()));
     }
@@ -96,7 +93,8 @@ impl<E: Env> Shard<E> {
             return self.answer_slave(ms, connection, CopyStatus::Entries, request.end.position, &[]);
         }
         if let Some(slave) = ms.slaves.borrow_mut().get_mut(connection) {
-            slave.confirmed = Some(request.end);
+            // What lies beside its store it neither serves nor keeps in a promotion.
+            slave.confirmed = (!request.installs).then_some(request.end);
             slave.sent_to = Some(request.end);
             slave.rate.note(self.uptime_ms(), request.end.position);
             slave.waiting = Some((request, self.uptime_ms() + PARK_MS));
@@ -127,22 +125,17 @@ impl<E: Env> Shard<E> {
         if let Some((piece, to)) = self.store.log().copy_cached(request.end, bytes) {
             return self.send_entries(ms, connection, request.end, &piece, to);
         }
-        let shard = self.clone();
-        self.env.spawn_background(async move {
-            let Some(ms) = shard.master_slave.get() else { return };
-            match shard.store.log().copy_from_files(request.end, bytes).await {
-                Ok((piece, to)) => {
-                    let rate = shard.config.replication.catch_up_bytes_per_second.max(1);
-                    shard.env.sleep(Duration::from_micros(piece.len() as u64 * 1_000_000 / rate)).await;
-                    shard.send_entries(ms, connection, request.end, &piece, to);
-                }
-                // Retention may have taken it meanwhile.
-                Err(error) => shard.fail_slave(connection, &error),
-            }
-        });
+        self.give_from_files(ms, connection, request);
     }
 
-    fn send_entries(&self, ms: &MasterSlave, to: ConnectionId, from: LogPosition, piece: &[u8], behind: LogPosition) {
+    pub(super) fn send_entries(
+        &self,
+        ms: &MasterSlave,
+        to: ConnectionId,
+        from: LogPosition,
+        piece: &[u8],
+        behind: LogPosition,
+    ) {
         if let Some(slave) = ms.slaves.borrow_mut().get_mut(to) {
             slave.sent_to = Some(behind);
         }
@@ -158,6 +151,7 @@ impl<E: Env> Shard<E> {
 
     /// By the clock: requests that waited long enough, and sends that did.
     pub(super) fn tick_master(self: &Shared<E>, ms: &MasterSlave, now_ms: i64) {
+        self.tend_giving();
         if !ms.slaves.borrow().is_empty() {
             let end = self.store.log().end();
             {

@@ -33,7 +33,8 @@ impl<E: Env> Shard<E> {
             Part::Copies => ReplicaRole::NoLeader,
         };
         let is_catching_up =
-            master.end_position.is_some_and(|master_end| master_end.saturating_sub(end.position) > CATCHING_UP_BYTES);
+            master.end_position.is_some_and(|master_end| master_end.saturating_sub(end.position) > CATCHING_UP_BYTES)
+                || self.installing.is_under_way();
         let heard_ms = if is_master { Some(now_ms) } else { master.heard_ms };
         let known_master = is_master || master.has_target();
         Some(ReplicationStatus {
@@ -55,12 +56,12 @@ impl<E: Env> Shard<E> {
             committed: place,
             applied: place,
             end: place,
-            is_trusted: ms.stuck.borrow().is_none(),
+            is_trusted: ms.stuck.borrow().is_none() && !ms.state.borrow().lacks_log,
             is_catching_up: !is_master && is_catching_up,
             bytes_per_second: if is_master { 0 } else { master.rate.bytes_per_second() },
             entries_in_memory: 0,
             followers: ms.slaves.borrow().sorted().into_iter().map(|slave| self.slave_status(ms, slave)).collect(),
-            history: ReplicaHistory::default(),
+            history: ReplicaHistory { installations: ms.installations.get(), ..ReplicaHistory::default() },
         })
     }
 

@@ -55,15 +55,11 @@ impl<E: Env> Shard<E> {
         }
     }
 
-    fn nothing_shared(&self, ms: &MasterSlave) {
+    /// What the two have in common, if anything, lies below what this one has a checkpoint or the log of.
+    fn nothing_shared(self: &Shared<E>, ms: &MasterSlave) {
         let first = self.store.log().first();
-        self.give_up(
-            ms,
-            format!(
-                "this log (from {first} on) parts from the master's below its oldest checkpoint or segment. Stop this slave, empty \
-                 its store or replace it by a copy of the master's, and start it"
-            ),
-        );
+        let why = format!("this log (from {first} on) parts from the master's below its oldest checkpoint or segment");
+        self.begin_fetching_store(ms, &why);
     }
 
     async fn find_places(self: &Shared<E>, ms: &MasterSlave, low: LogPosition, high: LogPosition) {

@@ -17,7 +17,9 @@ use crate::shard::Shard;
 pub(crate) enum PromotionRefused {
     #[error("{0} is no slave")]
     NoSlave(String),
-    #[error("{0} takes back what its master does not have, or was told whom to follow just now; try again")]
+    #[error(
+        "{0} takes back what its master does not have, puts a store in place, or was told whom to follow just now; try again"
+    )]
     Busy(String),
     #[error(
         "its master {master} is there: it answered {heard_ms_ago} ms ago. Stop it first, or say that it is to be forced"
@@ -25,6 +27,12 @@ pub(crate) enum PromotionRefused {
     MasterIsThere { master: String, heard_ms_ago: i64 },
     #[error("it copies no more, because {0}; promoted by force it may lack much")]
     Stuck(String),
+    #[error("it has nothing of its master's log yet; promoted by force it begins with nothing")]
+    Empty,
+    #[error(
+        "it lacks much of what its master has, and is fetching it; promoted by force it has what it had before, up to {end}"
+    )]
+    LacksLog { end: u64 },
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -38,7 +46,9 @@ impl<E: Env> Shard<E> {
         match ms.part() {
             Part::Serves | Part::Asks => return Err(PromotionRefused::NoSlave(name())),
             Part::Changes => return Err(PromotionRefused::Busy(name())),
-            Part::Copies if ms.is_busy.get() => return Err(PromotionRefused::Busy(name())),
+            Part::Copies if ms.is_busy.get() || self.installing.is_at_work() => {
+                return Err(PromotionRefused::Busy(name()));
+            }
             Part::Copies => {}
         }
         let now_ms = self.uptime_ms();
@@ -52,8 +62,15 @@ impl<E: Env> Shard<E> {
             if let Some(why) = ms.stuck.borrow().clone().filter(|_| !is_forced) {
                 return Err(PromotionRefused::Stuck(why));
             }
+            if self.store.log().end().index == 0 && !is_forced {
+                return Err(PromotionRefused::Empty);
+            }
+            if (ms.state.borrow().lacks_log || self.installing.is_under_way()) && !is_forced {
+                return Err(PromotionRefused::LacksLog { end: self.store.log().end().position });
+            }
             master.leave(&self.outbox, "replication: this slave becomes the master");
         }
+        self.installing.forget();
         ms.part.set(Part::Changes);
         ms.parting.replace(None);
         match self.become_master(ms).await {
@@ -67,6 +84,8 @@ impl<E: Env> Shard<E> {
 
     async fn become_master(self: &Shared<E>, ms: &MasterSlave) -> Result<(), StorageError> {
         self.until_no_checkpoint().await;
+        // Of another log from here on.
+        self.clone().remove_left_installation().await;
         let log = self.store.log();
         // What entries from the master say is stable has to be so here too from now on.
         log.flush().await?;
@@ -86,7 +105,7 @@ impl<E: Env> Shard<E> {
         log.flush().await?;
         log.sync().await?;
         let turned = Some(Turned::Master);
-        self.save_part(ms, |state| KeptState { epoch: state.epoch + 1, turned, ..state }).await?;
+        self.save_part(ms, |state| KeptState { epoch: state.epoch + 1, turned, lacks_log: false, ..state }).await?;
         let epoch = ms.epoch();
         ms.stuck.replace(None);
         ms.part.set(Part::Serves);

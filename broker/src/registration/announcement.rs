@@ -26,7 +26,7 @@ impl Announcement {
     }
 
     /// What the shard wants to know of its master; `None`: nothing.
-    pub(crate) fn search(&self) -> Option<Arc<Search>> {
+    pub fn search(&self) -> Option<Arc<Search>> {
         self.search.clone()
     }
 

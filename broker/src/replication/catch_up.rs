@@ -6,7 +6,6 @@
 //! written and applied together. When the target is reached, Raft goes on from there.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use raft_driver::eraftpb::ConfState;
 use raft_driver::{CatchUpNews, EntryId, Group};
@@ -136,25 +135,9 @@ impl<E: Env> Shard<E> {
         replica.links.borrow_mut().send(leader, ConnectionClass::Bulk, &message, &self.outbox)
     }
 
-    /// Begins an answer to a node that catches up: how many bytes it may have. `None`: it is to ask again.
-    pub(super) fn begin_answer(&self, replica: &Replica, node: u64, bytes: usize) -> Option<usize> {
-        let mut budget = replica.budget.borrow_mut();
-        budget.note_load(self.env.instant(), self.metrics.swept.get());
-        budget.begin(node, bytes)
-    }
-
-    /// Waits until so many bytes may be sent to those who catch up.
-    pub(super) async fn pay_for_answer(&self, replica: &Replica, bytes: usize) {
-        let wait = replica.budget.borrow_mut().spend(self.env.instant(), bytes);
-        if wait > Duration::ZERO {
-            self.env.sleep(wait).await;
-        }
-    }
-
     /// At every tick.
     pub(super) fn tend_catch_ups(self: &Rc<Self>, replica: &Replica) {
-        replica.budget.borrow_mut().note_load(self.env.instant(), self.metrics.swept.get());
-        self.tend_offer(replica);
+        self.tend_giving();
         let is_pulling = replica.catching_up.get().is_some() && !self.installing.is_under_way();
         if is_pulling && may_pull(replica) {
             // Raft may have kept the catch-up from its end.

@@ -182,7 +182,7 @@ impl<E: Env> Shard<E> {
             ReplicaMessage::Members(notice) => self.take_members(replica, node, notice.list),
             ReplicaMessage::Pulled(pulled) => self.take_piece(replica, node, &pulled),
             ReplicaMessage::CheckpointRequest(request) => {
-                self.give_checkpoint(replica, node, &request);
+                self.give_checkpoint(node, &request);
                 Ok(())
             }
             ReplicaMessage::CheckpointPiece(piece) => {

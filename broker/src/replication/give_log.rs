@@ -39,14 +39,14 @@ impl<E: Env> Shard<E> {
     pub(super) fn pulled_by(self: &Rc<Self>, replica: &Replica, node: u64, pull: Pull) {
         replica.watch.pulled(self.env.now_ms(), node, &pull.end);
         if replica.rounds.borrow_mut().ask(node, &pull) {
-            self.give_next(replica, node, 0);
+            self.give_next(node, 0);
         }
     }
 
     /// Makes and sends the next piece, and so on: beside requests, and behind them where there are any. `looks` is how often it
     /// was looked in vain.
-    fn give_next(self: &Rc<Self>, replica: &Replica, node: u64, looks: u32) {
-        let is_idle = replica.budget.borrow().is_idle();
+    fn give_next(self: &Rc<Self>, node: u64, looks: u32) {
+        let is_idle = self.giving.budget.borrow().is_idle();
         let shard = self.clone();
         let task = async move { shard.give(node, looks).await };
         // What runs in the background gets little even of a shard that only looks out for requests.
@@ -57,11 +57,11 @@ impl<E: Env> Shard<E> {
         let Some(replica) = self.replica.get() else { return };
         let next = replica.rounds.borrow_mut().next(node);
         let Some((from, wanted)) = next else { return };
-        match self.begin_answer(replica, node, wanted.min(PIECE_BYTES_MAX)) {
+        match self.begin_answer(node, wanted.min(PIECE_BYTES_MAX)) {
             Some(bytes_max) => {
                 looks = 0;
                 self.give_piece(replica, node, from, bytes_max).await;
-                replica.budget.borrow_mut().end(node);
+                self.end_answer(node);
             }
             None => {
                 looks += 1;
@@ -71,7 +71,7 @@ impl<E: Env> Shard<E> {
                 self.env.sleep(LOOK).await;
             }
         }
-        self.give_next(replica, node, looks);
+        self.give_next(node, looks);
     }
 
     async fn give_piece(&self, replica: &Replica, node: u64, from: From, bytes_max: usize) {
@@ -83,7 +83,7 @@ impl<E: Env> Shard<E> {
             }
         };
         if let Gift::Piece(piece) = &gift {
-            self.pay_for_answer(replica, piece.bytes().len()).await;
+            self.pay_for_answer(piece.bytes().len()).await;
         }
         let is_taken = self.until_taken(replica, node).await;
         // It may have asked for something else meanwhile.

@@ -165,7 +165,7 @@ impl<E: Env> Shard<E> {
                     Vec::new()
                 }
             };
-            shard.pay_for_answer(replica, entry.len()).await;
+            shard.pay_for_answer(entry.len()).await;
             let given = ReplicaMessage::EntryGiven(EntryGiven { position, entry: &entry });
             replica.links.borrow_mut().send(node, ConnectionClass::Log, &given, &shard.outbox);
             replica.mendings.borrow_mut().end_giving();

@@ -1,4 +1,4 @@
-//! A leader gives its checkpoint, in pieces, to a replica that lacks the beginning of what its log still holds.
+//! A leader or master gives its checkpoint, in pieces, to a replica or slave that lacks the beginning of what its log still holds.
 //!
 //! What is sent is kept in memory while somebody asks for it: checkpoints are made again and again meanwhile. A piece of
 //! another than the present one is answered with nothing, and the asker begins anew.
@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use storage::StorageError;
 use storage::checkpoint;
-use storage::commit_log::LogId;
+use storage::commit_log::{LogId, LogPosition};
 use storage::file::{Disk, read_file};
 
 use super::checkpoint_image::{CheckpointImage, Preface};
-use super::replica::{Phase, Replica};
+use super::replica::Phase;
 use super::wire::{CheckpointPiece, CheckpointRequest, ConnectionClass, ReplicaMessage};
 use crate::env::Env;
 use crate::shard::Shard;
@@ -24,7 +24,7 @@ const KEPT_MS: i64 = 30_000;
 const YOUNG_MS: i64 = 60_000;
 
 /// The checkpoint that is being given.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Offer {
     name: Rc<str>,
     bytes: Rc<[u8]>,
@@ -36,18 +36,22 @@ pub(crate) struct Offer {
 
 impl<E: Env> Shard<E> {
     /// Answers a replica that asks for a piece of a checkpoint.
-    pub(super) fn give_checkpoint(self: &Rc<Self>, replica: &Replica, node: u64, request: &CheckpointRequest<'_>) {
+    pub(super) fn give_checkpoint(self: &Rc<Self>, node: u64, request: &CheckpointRequest<'_>) {
         let CheckpointRequest { offset, bytes_wanted, name } = *request;
-        let wanted = bytes_wanted.min(PIECE_BYTES_MAX) as usize;
-        let Some(bytes_max) = self.begin_answer(replica, node, wanted) else { return };
+        let Some(bytes_max) = self.begin_checkpoint_piece(node, bytes_wanted) else { return };
         let (shard, name) = (self.clone(), name.to_owned());
         self.env.spawn_background(async move {
             let Some(replica) = shard.replica.get() else { return };
-            match shard.checkpoint_to_give(replica, &name).await {
+            let preface = |first| {
+                // One that leads has applied all that leaders before it committed: it knows the members of all that it can give.
+                let knows_members = matches!(replica.phase(), Phase::Leads | Phase::HandsOver);
+                let may_give = knows_members && replica.changing.unstable.get().is_none();
+                may_give.then(|| Preface::new(first, replica.members.borrow().clone()))
+            };
+            match shard.checkpoint_to_give(&name, preface).await {
                 Ok(offer) => {
-                    let piece = offer.as_ref().and_then(|offer| offer.piece(offset, bytes_max));
-                    let piece = piece.unwrap_or(CheckpointPiece::NONE);
-                    shard.pay_for_answer(replica, piece.bytes.len()).await;
+                    let piece = offer.as_ref().map_or(CheckpointPiece::NONE, |offer| offer.piece(offset, bytes_max));
+                    shard.pay_for_answer(piece.bytes.len()).await;
                     let message = ReplicaMessage::CheckpointPiece(piece);
                     replica.links.borrow_mut().send(node, ConnectionClass::Bulk, &message, &shard.outbox);
                 }
@@ -55,18 +59,27 @@ impl<E: Env> Shard<E> {
                     tracing::error!(%error, node, shard = shard.identity.broker_name, "a replica cannot be given a checkpoint");
                 }
             }
-            replica.budget.borrow_mut().end(node);
+            shard.end_answer(node);
         });
     }
 
-    /// The checkpoint of this name, the newest without one; `None` if it is not to be had.
-    async fn checkpoint_to_give(&self, replica: &Replica, name: &str) -> Result<Option<Offer>, StorageError> {
-        // One that leads has applied all that leaders before it committed: it knows the members of all that it can give.
-        if !matches!(replica.phase(), Phase::Leads | Phase::HandsOver) {
+    /// Begins an answer with a piece of a checkpoint: how long it may be. `None`: not now.
+    pub(crate) fn begin_checkpoint_piece(&self, node: u64, bytes_wanted: u32) -> Option<usize> {
+        self.begin_answer(node, bytes_wanted.min(PIECE_BYTES_MAX) as usize)
+    }
+
+    /// The checkpoint of this name, the newest without one; `None` if it is not to be had. `preface` makes what goes before
+    /// it, given where the log begins; `None`: this one may not give any.
+    pub(crate) async fn checkpoint_to_give(
+        &self,
+        name: &str,
+        preface: impl Fn(LogPosition) -> Option<Preface>,
+    ) -> Result<Option<Offer>, StorageError> {
+        if preface(LogPosition::default()).is_none() {
             return Ok(None);
         }
         let now_ms = self.uptime_ms();
-        let kept = replica.offer.borrow().clone();
+        let kept = self.giving.offer.borrow().clone();
         let is_wanted = |offer: &Offer| match name {
             "" => offer.first == self.store.log().first() && now_ms - offer.made_ms < YOUNG_MS,
             name => *offer.name == *name,
@@ -74,23 +87,22 @@ impl<E: Env> Shard<E> {
         let offer = match kept.filter(is_wanted) {
             Some(kept) => Some(Offer { asked_ms: now_ms, ..kept }),
             // After a restart of this process it may be the very same again.
-            None => self.make_offer(replica).await?.filter(|offer| name.is_empty() || *offer.name == *name),
+            None => self.make_offer(preface).await?.filter(|offer| name.is_empty() || *offer.name == *name),
         };
         if let Some(offer) = &offer {
-            replica.offer.replace(Some(offer.clone()));
+            self.giving.offer.replace(Some(offer.clone()));
         }
         Ok(offer)
     }
 
-    async fn make_offer(&self, replica: &Replica) -> Result<Option<Offer>, StorageError> {
+    async fn make_offer(
+        &self,
+        preface: impl Fn(LogPosition) -> Option<Preface>,
+    ) -> Result<Option<Offer>, StorageError> {
         let log = self.store.log();
-        // Its members are told with it.
-        if replica.changing.unstable.get().is_some() {
-            return Ok(None);
-        }
         let first = log.beginning().await?;
         let Some((position, file)) = newest_checkpoint(log.disk(), log.id()).await? else { return Ok(None) };
-        let preface = Preface::new(first, replica.members.borrow().clone());
+        let Some(preface) = preface(first) else { return Ok(None) };
         // Retention may have gone on while the files were read.
         if log.first() != first.position {
             return Ok(None);
@@ -102,17 +114,19 @@ impl<E: Env> Shard<E> {
     }
 
     /// Forgets what nobody asks for any more.
-    pub(super) fn tend_offer(&self, replica: &Replica) {
+    pub(super) fn tend_offer(&self) {
         let now_ms = self.uptime_ms();
-        replica.offer.borrow_mut().take_if(|offer| now_ms - offer.asked_ms > KEPT_MS);
+        self.giving.offer.borrow_mut().take_if(|offer| now_ms - offer.asked_ms > KEPT_MS);
     }
 }
 
 impl Offer {
-    fn piece(&self, offset: u64, bytes_max: usize) -> Option<CheckpointPiece<'_>> {
-        let rest = self.bytes.get(usize::try_from(offset).ok()?..)?;
+    /// What of it begins there; nothing where it ends before.
+    pub(crate) fn piece(&self, offset: u64, bytes_max: usize) -> CheckpointPiece<'_> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
+        let Some(rest) = rest else { return CheckpointPiece::NONE };
         let bytes = &rest[..bytes_max.min(rest.len())];
-        Some(CheckpointPiece { offset, total: self.bytes.len() as u64, name: &self.name, bytes })
+        CheckpointPiece { offset, total: self.bytes.len() as u64, name: &self.name, bytes }
     }
 }
 

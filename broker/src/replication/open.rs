@@ -100,9 +100,8 @@ pub async fn open_replica<D: Disk>(
         broker_name: identity.broker_name.clone(),
         client_address: identity.advertised_address.clone(),
     };
-    let (links, budget) =
-        (Links::new(introduction, &members, identity.index), config.replication.catch_up_bytes_per_second);
-    Ok(Replica::new(options.node, group, links, applied, saved, members, budget))
+    let links = Links::new(introduction, &members, identity.index);
+    Ok(Replica::new(options.node, group, links, applied, saved, members))
 }
 
 /// What the store says, else what is configured.

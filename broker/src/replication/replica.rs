@@ -8,14 +8,12 @@ use storage::commit_log::LogPosition;
 use storage::commit_log::entry::EntryHeader;
 
 use super::catch_up::CatchingUp;
-use super::catch_up_budget::CatchUpBudget;
 use super::change_members::ChangingMembers;
 use super::forward::Forwarding;
 use super::hand_over::HandingOver;
 use super::links::Links;
 use super::members::GroupMembers;
 use super::mendings::Mendings;
-use super::offer::Offer;
 use super::pull_rounds::PullRounds;
 use super::state_file::ReplicaState;
 use super::status::Watch;
@@ -58,10 +56,6 @@ pub struct Replica {
     pub(crate) is_applying_pulled: Cell<bool>,
     /// What others that catch up are being given.
     pub(crate) rounds: RefCell<PullRounds>,
-    /// What others that catch up may take.
-    pub(crate) budget: RefCell<CatchUpBudget>,
-    /// The checkpoint that is being given to others.
-    pub(crate) offer: RefCell<Option<Offer>>,
     pub(crate) mendings: RefCell<Mendings>,
     pub(crate) forwarding: Forwarding,
     pub(crate) handing_over: HandingOver,
@@ -92,7 +86,6 @@ impl Replica {
         applied: LogPosition,
         saved: ReplicaState,
         members: GroupMembers,
-        catch_up_bytes_per_second: u64,
     ) -> Self {
         let watch = Watch::new(node, group.role().term);
         if members.index > 0 {
@@ -111,8 +104,6 @@ impl Replica {
             catching_up: Cell::new(None),
             is_applying_pulled: Cell::new(false),
             rounds: RefCell::default(),
-            budget: RefCell::new(CatchUpBudget::new(catch_up_bytes_per_second)),
-            offer: RefCell::default(),
             mendings: RefCell::default(),
             is_saving: Cell::new(false),
             forwarding: Forwarding::default(),

@@ -25,8 +25,8 @@ macro_rules! json_body {
     };
 }
 
-pub mod batch_ack;
 pub mod assignment;
+pub mod batch_ack;
 pub mod broker_stats;
 pub mod cluster_info;
 pub mod connection;
@@ -59,8 +59,8 @@ pub mod topic_config;
 pub mod topic_list;
 pub mod topic_stats;
 
-pub use batch_ack::{BatchAck, QueueAcks};
 pub use assignment::{AssignmentQuery, Assignments, QueueAssignment};
+pub use batch_ack::{BatchAck, QueueAcks};
 pub use broker_stats::{BrokerStatsData, BrokerStatsItem};
 pub use cluster_info::ClusterInfo;
 pub use connection::{Connection, ConsumerConnection, ProducerConnection};

@@ -75,6 +75,14 @@ pub struct LogOptions {
     pub is_copied: bool,
 }
 
+impl LogOptions {
+    /// The same for a store that is to be as its checkpoint has it: what lies behind in the log is left to be applied, as of
+    /// a replicated log, of which it is not known at start what is committed.
+    pub(crate) fn unapplied(self) -> Self {
+        Self { is_replicated: true, is_copied: false, ..self }
+    }
+}
+
 /// The log of one shard.
 pub struct CommitLog<D: Disk> {
     disk: D,

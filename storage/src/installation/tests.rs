@@ -20,7 +20,7 @@ const QUEUES: u32 = 3;
 const BODY_BYTES: usize = 900;
 
 #[derive(Default)]
-struct Restored(Vec<u8>);
+pub(super) struct Restored(pub(super) Vec<u8>);
 
 impl Replay for Restored {
     fn restore(&mut self, state: &[u8]) -> Result<(), String> {
@@ -40,8 +40,12 @@ impl Replay for Restored {
 type Store = MessageStore<SimDisk>;
 
 async fn open(disk: &SimDisk) -> (Store, Restored) {
+    open_with(disk, OPTIONS).await
+}
+
+async fn open_with(disk: &SimDisk, options: LogOptions) -> (Store, Restored) {
     let mut restored = Restored::default();
-    let (store, _) = MessageStore::open(disk.clone(), ID, OPTIONS, None, &mut restored).await.unwrap();
+    let (store, _) = MessageStore::open(disk.clone(), ID, options, None, &mut restored).await.unwrap();
     (store, restored)
 }
 
@@ -53,7 +57,9 @@ async fn send(store: &Store, numbers: std::ops::Range<usize>) {
             store.log().prepare_next_segment().await.unwrap();
         }
         store.log().seal();
-        store.log().set_committed(store.log().end().position);
+        if store.log().options().is_replicated {
+            store.log().set_committed(store.log().end().position);
+        }
     }
     store.log().flush().await.unwrap();
     store.confirm(|_, _, _| ());
@@ -82,7 +88,11 @@ fn record(number: usize, body: &[u8]) -> RecordFields<'_> {
 
 /// A store whose log has lost its beginning, as retention does it.
 async fn aged(disk: &SimDisk) -> Store {
-    let (store, _) = open(disk).await;
+    aged_with(disk, OPTIONS).await
+}
+
+pub(super) async fn aged_with(disk: &SimDisk, options: LogOptions) -> Store {
+    let (store, _) = open_with(disk, options).await;
     store.log().start_term(3);
     send(&store, 0..300).await;
     for state in [b"first".to_vec(), b"second".to_vec()] {
@@ -138,7 +148,7 @@ async fn install(disk: SimDisk, given: Rc<Given>) -> Result<(), StorageError> {
 }
 
 /// Every message that can be read: queue id, queue offset, first byte of the body.
-async fn readable(store: &Store) -> Vec<(u32, u64, u8)> {
+pub(super) async fn readable(store: &Store) -> Vec<(u32, u64, u8)> {
     let mut found = Vec::new();
     for queue_id in 0..QUEUES {
         let Some(queue) = store.queues().borrow().find("T", queue_id) else { continue };
@@ -163,7 +173,7 @@ async fn apply_rest(store: &Store, from: LogPosition) {
     store.log().read_entries(from.position, store.log().end().position, apply).await.unwrap();
 }
 
-fn run<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
+pub(super) fn run<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
     Executor::new(1).block_on(future).expect("nothing stops the disk")
 }
 

@@ -1,7 +1,7 @@
 //! Copying a master's log: a slave asks with where its own ends, and gets what comes behind that place.
 //!
 //! ```text
-//! copy request: log id u64 | epoch u64 | end: position u64, index u64, term u64, previous u32 | bytes wanted u32
+//! copy request: log id u64 | epoch u64 | end: position u64, index u64, term u64, previous u32 | bytes wanted u32 | installs bool
 //! copy piece:   status u8 | log id u64 | epoch u64 | first position u64 | end position u64;   body: raw log
 //! ```
 
@@ -10,8 +10,8 @@ use storage::commit_log::LogPosition;
 use super::error::WireError;
 use super::fields::{FieldReader, FieldWriter};
 
-/// Asks for the log behind a place. Everything below that place is safe at the sender, as its flush mode wants it: the
-/// request confirms what came before.
+/// Asks for the log behind a place. Unless it installs, everything below that place is safe at the sender, as its flush mode
+/// wants it: the request confirms what came before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CopyRequest {
     /// Id of the sender's log; 0 as long as that is empty.
@@ -23,6 +23,8 @@ pub struct CopyRequest {
     /// About how many bytes the sender takes in one answer; at least one entry comes. 0: it only wants to know whether the
     /// master's log has stood at `end` too, at once.
     pub bytes_wanted: u32,
+    /// The sender fetches a store beside its own, and has nothing of that to serve or to show for it yet.
+    pub installs: bool,
 }
 
 /// What becomes of a [`CopyRequest`].
@@ -65,13 +67,15 @@ impl CopyRequest {
     pub(super) fn decode(fields: &mut FieldReader<'_>) -> Result<Self, WireError> {
         let (log_id, epoch) = (fields.u64("log id")?, fields.u64("epoch")?);
         let end = fields.position()?;
-        Ok(Self { log_id, epoch, end, bytes_wanted: fields.u32("bytes wanted")? })
+        let (bytes_wanted, installs) = (fields.u32("bytes wanted")?, fields.bool("installs")?);
+        Ok(Self { log_id, epoch, end, bytes_wanted, installs })
     }
 
     pub(super) fn encode(&self, mut fields: FieldWriter<'_>) {
         fields.u64s([self.log_id, self.epoch]);
         fields.position(self.end);
         fields.u32(self.bytes_wanted);
+        fields.bool(self.installs);
     }
 }
 
@@ -118,7 +122,7 @@ mod tests {
     #[test]
     fn a_request_is_read_as_it_was_written() {
         let end = LogPosition { position: 1, index: 2, term: 3, previous: 4 };
-        let request = CopyRequest { log_id: 5, epoch: 6, end, bytes_wanted: 7 };
+        let request = CopyRequest { log_id: 5, epoch: 6, end, bytes_wanted: 7, installs: true };
         let mut fields = Vec::new();
         request.encode(FieldWriter(&mut fields));
         let mut reader = FieldReader::new(&fields);

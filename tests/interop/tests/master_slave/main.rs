@@ -2,5 +2,6 @@
 //! what, and what becomes of both when one dies, hangs, forgets or is promoted.
 
 mod copying;
+mod installation;
 mod promotion;
 mod sync_master;
