@@ -121,7 +121,9 @@ async fn deliver_next<E: Env>(
         return Ok(Next::At(i64::MAX));
     }
     let bytes = match read {
-        Err(error @ StorageError::DamagedRecord { .. }) => Err(error.to_string()),
+        Err(error @ StorageError::DamagedRecord { .. }) if shard.is_beyond_mending(unit.physical_offset) => {
+            Err(error.to_string())
+        }
         read => Ok(read?),
     };
     let progressed = ScheduleProgressed { level, queue_offset: at as i64 + 1 };

@@ -619,7 +619,9 @@ impl<E: Env> Shard<E> {
         let tables = self.tables.borrow();
         let changes = (tables.topics.version().counter, tables.groups.version().counter);
         if self.metrics.retained_at.replace(changes) != changes {
-            traffic.retain(|topic| tables.topics.get(topic).is_some(), |group| tables.groups.get(group).is_some());
+            let is_there = |topic: &str| tables.topics.get(topic).is_some();
+            traffic.retain(is_there, |group| tables.groups.get(group).is_some());
+            self.metrics.later.borrow_mut().retain(is_there);
             let queues = self.store.queues().borrow();
             self.pulled_offsets.borrow_mut().retain(|number| queues.is_there(number));
         }

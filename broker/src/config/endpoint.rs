@@ -35,6 +35,8 @@ pub struct EndpointConfig {
     pub requests: bool,
     /// Shows numbers of topics and groups, and work waiting. Default true. RocketMQ: `enableStatsMetrics`.
     pub stats: bool,
+    /// Shows half messages and their ends. Default true (RocketMQ: false). RocketMQ: `enableTransactionMetrics`.
+    pub transactions: bool,
 }
 
 impl EndpointConfig {
@@ -68,6 +70,7 @@ impl EndpointConfig {
             remoting: values.bool("enableRemotingMetrics"),
             requests: values.bool("enableRequestMetrics"),
             stats: values.bool("enableStatsMetrics"),
+            transactions: values.bool("enableTransactionMetrics"),
         }
     }
 }

@@ -114,7 +114,7 @@ const TIMERS: &str =
     "timers are due to the millisecond, in an index made from the log; there is no wheel of slots and no log of timers";
 const TIMER_SWITCHES: &str = "stopping and checking the timers by a setting is not there yet";
 const TLS: &str = "TLS is not there yet";
-const TRANSACTION_METRICS: &str = "half messages are not counted by topic yet";
+const TRANSACTION_METRICS: &str = "half messages are in the log, and counted from there";
 
 /// Ten years: no due time overflows.
 const TIMER_DELAY_SEC_MAX: i64 = 10 * 365 * 24 * 3_600;
@@ -360,7 +360,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("enableSplitMetadata", BOOL, "true", STATE_IN_LOG),
     not_yet("enableSplitRegistration", BOOL, "false", PARTIAL_REGISTRATION),
     works("enableStatsMetrics", BOOL, fixed("true")),
-    not_yet("enableTransactionMetrics", BOOL, "false", TRANSACTION_METRICS),
+    works("enableTransactionMetrics", BOOL, fixed("true")),
     not_yet("enabledAppendPropCRC", BOOL, "false", RECORD_CRC),
     no_meaning("endTransactionPoolQueueCapacity", INT, "100000", NO_POOL_QUEUE),
     no_meaning("endTransactionThreadPoolNums", INT, "1", ONE_THREAD),
@@ -655,7 +655,7 @@ pub static PROPERTIES: &[Property] = &[
     works("traceTopicEnable", BOOL, fixed("false")).important(),
     works("transactionCheckInterval", int(100, 86_400_000), fixed("30000")).important().at_run_time(),
     works("transactionCheckMax", int(1, 1_000_000), fixed("15")).important().at_run_time(),
-    not_yet("transactionMetricFlushInterval", INT, "10000", TRANSACTION_METRICS),
+    no_meaning("transactionMetricFlushInterval", INT, "10000", TRANSACTION_METRICS),
     no_meaning("transactionOpBatchInterval", INT, "3000", ENDS_IN_LOG),
     no_meaning("transactionOpMsgMaxSize", INT, "4096", ENDS_IN_LOG),
     works("transactionTimeOut", int(0, 86_400_000), fixed("6000")).important().at_run_time(),

@@ -248,8 +248,8 @@ fn a_property_without_meaning_takes_any_value() {
 
 #[test]
 fn what_is_not_there_yet_warns_unless_it_stays_off() {
-    assert!(warnings("enableTransactionMetrics=false").is_empty());
-    assert!(warnings("enableTransactionMetrics=true")[0].contains("half messages"));
+    assert!(warnings("enabledAppendPropCRC=false").is_empty());
+    assert!(warnings("enabledAppendPropCRC=true")[0].contains("is not there yet"));
 }
 
 #[test]

@@ -9,11 +9,14 @@ mod broker_view;
 mod group_report;
 mod history;
 mod kept_answers;
+mod later_metrics;
 mod recovery;
 mod shard_metrics;
 mod shard_report;
+mod topic_counts;
 mod traffic;
 mod write_groups;
+mod write_later;
 mod write_replication;
 mod write_report;
 

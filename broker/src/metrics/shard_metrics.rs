@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use observe::{Histogram, ReadAt, RpcAnswer, RpcLatency};
 use storage::consume_queue::QueueIndex;
 
+use super::later_metrics::LaterMetrics;
 use super::traffic::{GroupSlot, Traffic};
 use crate::route_table;
 
@@ -22,6 +23,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) latency: RefCell<RpcLatency>,
     pub(crate) traffic: RefCell<Traffic>,
     pub(crate) message_sizes: RefCell<MessageSizes>,
+    pub(crate) later: RefCell<LaterMetrics>,
     /// Open connections.
     pub(crate) connections: Cell<u64>,
     /// Those that are not read for now.
@@ -47,6 +49,7 @@ impl ShardMetrics {
             latency: RefCell::new(RpcLatency::new(route_table::numbers(), now)),
             traffic: RefCell::new(Traffic::new()),
             message_sizes: RefCell::new(MessageSizes::new(&SIZE_BOUNDS)),
+            later: RefCell::new(LaterMetrics::new()),
             connections: Cell::new(0),
             stalled: Cell::new(0),
             sweeps: Cell::new(0),

@@ -3,6 +3,7 @@
 use observe::{RpcSeries, ShardSample};
 use protocol::body::ReplicationStatus;
 
+use super::later_metrics::LaterReport;
 use super::shard_metrics::MessageSizes;
 use super::traffic::{GroupVolume, TopicVolume};
 use crate::env::Env;
@@ -18,6 +19,7 @@ pub struct ShardReport {
     pub(crate) topics: Vec<TopicVolume>,
     pub(crate) groups: Vec<GroupVolume>,
     pub(crate) message_sizes: MessageSizes,
+    pub(crate) later: LaterReport,
     pub(crate) latency: Vec<RpcSeries>,
     pub(crate) topic_count: usize,
     pub(crate) group_count: usize,
@@ -96,6 +98,7 @@ impl ShardReport {
             topics: traffic.topics(),
             groups: traffic.groups(),
             message_sizes: metrics.message_sizes.borrow().clone(),
+            later: LaterReport::of(shard),
             latency: metrics.latency.borrow().series(),
             topic_count: tables.topics.len(),
             group_count: tables.groups.len(),

@@ -5,6 +5,7 @@ use protocol::code::{RequestCode, ResponseCode};
 use protocol::topic_name;
 
 use super::shard_report::ShardReport;
+use super::write_later::{write_timers, write_transactions};
 use super::write_replication::write_replication;
 use crate::config::EndpointConfig;
 use crate::route_table;
@@ -52,6 +53,10 @@ pub(crate) fn write_report(
     }
     if endpoint.store {
         write_store(families, labels, report);
+        write_timers(families, labels, &report.later);
+    }
+    if endpoint.transactions {
+        write_transactions(families, labels, &report.later);
     }
     write_pops(families, labels, report);
     write_shard(families, labels, report);

@@ -105,6 +105,9 @@ fn end<E: Env>(shard: &Rc<Shard<E>>, ending: &Ending, bytes: &[u8]) -> Result<()
         _ => shard.append_control(&control)?,
     }
     shard.tables.borrow_mut().half_messages.apply_ended(ended);
+    if let Ok((topic, _)) = delivery_target(record.properties) {
+        shard.metrics.later.borrow_mut().half_ended(topic, ending.how == TransactionEnd::Commit);
+    }
     Ok(())
 }
 

@@ -50,6 +50,9 @@ pub(super) fn append<E: Env>(shard: &Shard<E>, record: &mut [RecordFields<'_>; 1
     let mut control = Vec::new();
     ControlRecord::TimerStored(stored.clone()).encode(&mut control);
     let appended = shard.append(TIMER_TOPIC, 0, record, |_| unit_code, &control)?;
+    if let Some(topic) = &stored.topic {
+        shard.metrics.later.borrow_mut().timer_stored(topic, unit_code - stored.at_ms);
+    }
     shard.tables.borrow_mut().timers.apply_stored(&stored);
     shard.timers.stored(unit_code.abs());
     Ok(appended)

@@ -5,6 +5,7 @@ use storage::commit_log::LogPosition;
 
 use super::mend;
 use super::replica::Phase;
+use crate::control_tables::ControlTablesSnapshot;
 use crate::env::Env;
 use crate::shard::Shard;
 
@@ -80,6 +81,11 @@ impl<E: Env> Shard<E> {
             voters_before: bits(group.conf_state().voters_outgoing.iter().copied()),
             members: bits(replica.members.borrow().all_ids()),
         })
+    }
+
+    /// What its tables hold now.
+    pub fn tables_snapshot(&self) -> ControlTablesSnapshot {
+        self.tables.borrow().snapshot()
     }
 
     /// Physical offset behind the last message of a topic that consumers can read here; 0 for none in memory.

@@ -70,6 +70,12 @@ impl<E: Env> Shard<E> {
         })
     }
 
+    /// Whether what a read at `position` found to be damaged is lost: there is no other replica, or all of them were asked and
+    /// have nothing sound there. Otherwise it may be read another time.
+    pub(crate) fn is_beyond_mending(&self, position: u64) -> bool {
+        self.replica.get().is_none_or(|replica| replica.mendings.borrow().is_hopeless(position))
+    }
+
     async fn mend(&self, replica: &Replica, position: u64) -> Result<(), String> {
         let log = self.store.log();
         let begun = replica.mendings.borrow_mut().begin(position, self.uptime_ms());
@@ -120,17 +126,24 @@ impl<E: Env> Shard<E> {
         let mut nodes = replica.links.borrow().nodes();
         let leader = replica.leader();
         nodes.sort_by_key(|node| Some(*node) != leader);
-        let mut refused = Vec::new();
+        let (mut refused, mut is_hopeless) = (Vec::new(), true);
         for node in nodes {
             match self.ask_for_entry(replica, node, position).await {
                 Some(entry) if entry.is_empty() => refused.push(format!("node {node} has nothing sound there")),
                 Some(entry) => match self.store.log().mend(&entry).await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => {
+                        replica.mendings.borrow_mut().set_hopeless(position, false);
+                        return Ok(());
+                    }
                     Err(error) => refused.push(format!("what node {node} has does not fit: {error}")),
                 },
-                None => refused.push(format!("node {node} does not answer")),
+                None => {
+                    is_hopeless = false;
+                    refused.push(format!("node {node} does not answer"));
+                }
             }
         }
+        replica.mendings.borrow_mut().set_hopeless(position, is_hopeless);
         Err(format!("no other replica could give it ({}); come again", refused.join(", ")))
     }
 

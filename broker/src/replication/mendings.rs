@@ -18,6 +18,8 @@ pub(crate) struct Mendings {
     /// Places that could not be mended, and when they may be tried again.
     pauses: BTreeMap<u64, i64>,
     told: BTreeSet<u64>,
+    /// Places that every other replica was asked for, and has nothing sound there.
+    hopeless: BTreeSet<u64>,
     giving: usize,
     /// Places mended so far.
     pub(super) mended: u64,
@@ -77,6 +79,19 @@ impl Mendings {
 
     pub(super) fn take_answer(&mut self, position: u64) -> Option<Vec<u8>> {
         self.under_way.get_mut(&position)?.answer.take()
+    }
+
+    /// Every other replica has answered that it has nothing sound there; or somebody has not answered, and may have.
+    pub(super) fn set_hopeless(&mut self, position: u64, is_hopeless: bool) {
+        if !is_hopeless {
+            self.hopeless.remove(&position);
+        } else if self.hopeless.len() < TOLD_MAX {
+            self.hopeless.insert(position);
+        }
+    }
+
+    pub(super) fn is_hopeless(&self, position: u64) -> bool {
+        self.hopeless.contains(&position)
     }
 
     /// There was nothing to mend.
@@ -151,6 +166,16 @@ mod tests {
         mendings.end(7, false, 1_000);
         assert!(matches!(mendings.begin(7, 1_000 + PAUSE_MS - 1), Begun::NotNow(_)));
         assert_eq!(mendings.begin(7, 1_000 + PAUSE_MS), Begun::Own);
+    }
+
+    #[test]
+    fn a_place_is_given_up_only_while_all_others_say_that_they_do_not_have_it() {
+        let mut mendings = Mendings::default();
+        assert!(!mendings.is_hopeless(7));
+        mendings.set_hopeless(7, true);
+        assert!(mendings.is_hopeless(7) && !mendings.is_hopeless(8));
+        mendings.set_hopeless(7, false);
+        assert!(!mendings.is_hopeless(7));
     }
 
     #[test]

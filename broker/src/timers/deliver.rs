@@ -30,6 +30,8 @@ pub(super) enum Delivered {
     Some,
     /// The log takes nothing now.
     LogIsFull,
+    /// The next one's record is damaged here, and another replica may have it.
+    Unreadable,
     /// It takes nothing until it is another, or this shard leads again.
     Failed,
 }
@@ -68,7 +70,13 @@ async fn loop_due<E: Env>(
             continue;
         }
         let times_gone_back = shard.store.queues().borrow().times_gone_back();
-        let record = next_record(shard, queue, keeper, &entry).await?;
+        let record = match next_record(shard, queue, keeper, &entry).await {
+            Err(error @ StorageError::DamagedRecord { .. }) => {
+                tracing::warn!(%error, shard = shard.identity.broker_name, "timers wait: the next one cannot be read now");
+                return Ok(Delivered::Unreadable);
+            }
+            read => read?,
+        };
         let is_the_same = shard.may_change() && times_gone_back == shard.store.queues().borrow().times_gone_back();
         if !is_the_same || !feed::is_whole(shard, queue, keeper) {
             return Ok(Delivered::Some);
@@ -111,7 +119,12 @@ async fn next_record<E: Env>(
     }
     let now_ms = shard.env.now_ms();
     let due = keeper.index.upcoming().take_while(|next| next.key.due_ms <= now_ms);
-    keeper.look_ahead.read(shard, queue, due.filter(|next| !is_passed(shard, next.key))).await?;
+    let others = due.filter(|next| !is_passed(shard, next.key));
+    match keeper.look_ahead.read(shard, queue, others).await {
+        // It need not be the first that cannot be read now.
+        Err(StorageError::DamagedRecord { .. }) => return read(shard, queue, entry).await,
+        looked => looked?,
+    }
     match keeper.look_ahead.take(entry.key, times_gone_back) {
         Some(record) => Ok(record),
         // The clock was set back meanwhile.
@@ -156,7 +169,9 @@ pub(super) async fn read<E: Env>(
     }
     match shard.read_record(known.place.position, known.place.bytes as usize, <[u8]>::to_vec).await {
         Ok(bytes) => Ok(Some(Ok(bytes))),
-        Err(error @ StorageError::DamagedRecord { .. }) => Ok(Some(Err(error.to_string()))),
+        Err(error @ StorageError::DamagedRecord { .. }) if shard.is_beyond_mending(known.place.position) => {
+            Ok(Some(Err(error.to_string())))
+        }
         Err(StorageError::OutOfRange { .. }) => Ok(None),
         Err(error) => Err(error),
     }
@@ -205,7 +220,12 @@ fn finish<E: Env>(
             keeper.recalled.note(key.due_ms, topic, recalled);
         }
         Ok(_) if keeper.recalled.contains(key.due_ms, topic, unique_key) => shard.append_control(&control)?,
-        Ok((record, _)) => put(shard, &record, now_ms, &control)?,
+        Ok((record, _)) => {
+            put(shard, &record, now_ms, &control)?;
+            if let Some(topic) = counted_topic {
+                shard.metrics.later.borrow_mut().timer_delivered(topic);
+            }
+        }
         Err(why) => {
             let (at, shard_name) = (entry.place.position, &shard.identity.broker_name);
             tracing::error!(why, at, shard = shard_name, "a timer message cannot be read and is skipped");

@@ -42,7 +42,7 @@ pub(super) async fn some<E: Env>(
     for _ in 0..TURN_UNITS_MAX {
         let at = keeper.index.fed().queue_offset;
         let end = end(shard, queue);
-        shard.timers.behind.set(end.saturating_sub(at));
+        shard.timers.note_behind(end.saturating_sub(at), || shard.env.instant());
         if at >= end {
             return Ok(true);
         }

@@ -115,6 +115,10 @@ async fn roll<E: Env>(
             return Ok(Stop::More);
         }
         let bytes = match read {
+            // Another replica may have it.
+            Err(StorageError::DamagedRecord { .. }) if !shard.is_beyond_mending(unit.physical_offset) => {
+                return Ok(Stop::NotYet);
+            }
             Err(error @ StorageError::DamagedRecord { .. }) => {
                 // Its delivery would find the same.
                 tracing::error!(%error, shard = shard.identity.broker_name, "a timer message cannot be read and is lost");

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::env::Env;
 
@@ -16,7 +16,11 @@ pub(crate) struct TimerSignals {
     /// Log segments up to here are to go: timers in them are to be stored again.
     wanted_free_below: Cell<u64>,
     /// Units of the timer queue that the index does not have, as last seen.
-    pub(super) behind: Cell<u64>,
+    behind: Cell<u64>,
+    /// Since when it does not have all.
+    behind_since: Cell<Option<Instant>>,
+    /// When the next timer is due that the index knows, ms since 1970.
+    next_due_ms: Cell<Option<i64>>,
     /// The index on disk is not to be believed.
     pub(super) damaged: Cell<bool>,
 }
@@ -28,6 +32,8 @@ impl Default for TimerSignals {
             sleeps_until_ms: Cell::new(i64::MIN),
             wanted_free_below: Cell::new(0),
             behind: Cell::new(0),
+            behind_since: Cell::new(None),
+            next_due_ms: Cell::new(None),
             damaged: Cell::new(false),
         }
     }
@@ -51,6 +57,31 @@ impl TimerSignals {
 
     pub(super) fn wanted_free_below(&self) -> u64 {
         self.wanted_free_below.get()
+    }
+
+    /// The index lacks so many units of the timer queue.
+    pub(super) fn note_behind(&self, units: u64, now: impl FnOnce() -> Instant) {
+        if units == 0 {
+            self.behind_since.set(None);
+        } else if self.behind_since.get().is_none() {
+            self.behind_since.set(Some(now()));
+        }
+        self.behind.set(units);
+    }
+
+    /// The next timer that the index knows is due then, ms since 1970.
+    pub(super) fn note_next_due(&self, due_ms: Option<i64>) {
+        self.next_due_ms.set(due_ms);
+    }
+
+    /// Since when the index does not have all units of the timer queue; `None` if it has.
+    pub(crate) fn behind_since(&self) -> Option<Instant> {
+        self.behind_since.get()
+    }
+
+    /// When the next timer is due that the index knows, ms since 1970.
+    pub(crate) fn next_due_ms(&self) -> Option<i64> {
+        self.next_due_ms.get()
     }
 
     /// Units of the timer queue that the index does not have.

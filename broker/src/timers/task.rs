@@ -108,13 +108,17 @@ async fn turn<E: Env>(shard: &Rc<Shard<E>>, keeper: &mut Option<Keeper<E>>) -> R
     if !is_fed {
         return Ok(Next::Now);
     }
-    match deliver::due(shard, queue, keeper).await? {
+    shard.timers.note_next_due(keeper.index.first().map(|first| first.key.due_ms));
+    let delivered = deliver::due(shard, queue, keeper).await;
+    shard.timers.note_next_due(keeper.index.first().map(|first| first.key.due_ms));
+    match delivered? {
         Delivered::All => {}
         Delivered::Some => {
             shard.env.sleep(Duration::from_millis(PAUSE_MS as u64)).await;
             return Ok(Next::Now);
         }
         Delivered::LogIsFull => return Ok(Next::At(shard.env.now_ms() + FULL_LOG_MS)),
+        Delivered::Unreadable => return Ok(Next::At(shard.env.now_ms() + RETRY_MS)),
         Delivered::Failed => return Ok(Next::At(shard.env.now_ms() + FAILED_LOG_MS)),
     }
     if keeper.index.advance(shard.env.now_ms()).await? || roll::some(shard, queue, keeper).await? {

@@ -77,6 +77,11 @@ impl TimerTable {
         self.topics.values().map(|topic| topic.count).sum()
     }
 
+    /// Pending messages by topic.
+    pub fn pending(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.topics.iter().map(|(topic, timers)| (topic.as_str(), timers.count))
+    }
+
     /// Bytes of the records of pending messages.
     pub fn bytes(&self) -> u64 {
         self.bytes

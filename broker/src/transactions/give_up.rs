@@ -32,7 +32,8 @@ pub(crate) async fn read_half<E: Env>(
     };
     match shard.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await {
         Ok(bytes) => Ok(Ok(bytes)),
-        Err(error @ (StorageError::OutOfRange { .. } | StorageError::DamagedRecord { .. })) => {
+        Err(error @ StorageError::OutOfRange { .. }) => Ok(Err(error.to_string())),
+        Err(error @ StorageError::DamagedRecord { .. }) if shard.is_beyond_mending(unit.physical_offset) => {
             Ok(Err(error.to_string()))
         }
         Err(error) => Err(error),

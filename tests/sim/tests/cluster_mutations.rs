@@ -8,6 +8,7 @@ use sim::Violation;
 use sim::cluster::fault_plan::ClusterFault;
 use sim::cluster::frame_meddler::{FrameMeddler, FrameMischief};
 use sim::cluster::meddler::{Meddler, Mischief};
+use sim::cluster::process_mischief::ProcessMischief;
 use sim::cluster::run::{RunPlan, run_plan};
 use sim::machine::{Honest, Liar, Lie};
 use sim::plan::Crash;
@@ -132,6 +133,73 @@ fn an_acknowledged_message_that_is_not_stored_is_found_out() {
 #[test]
 fn messages_stored_in_another_order_than_they_were_sent_are_found_out() {
     is_found_out(Mischief::DoneInDisorder, &["sent in the other order"]);
+}
+
+/// A plan in which clients plan, pay and lock, and processes are killed in turn.
+fn later_plan(seed: u64, replicas: u16) -> RunPlan {
+    let plan = match replicas {
+        1 => RunPlan::calm(seed, FlushMode::Sync),
+        _ => RunPlan::calm_group(seed, replicas, FlushMode::Sync),
+    };
+    let crash = |number: u64| {
+        let node = (number % u64::from(replicas)) as usize;
+        let at = Duration::from_millis(1_500 + 1_500 * number);
+        (at, ClusterFault::Crash { node, crash: Crash::Kill, down: Duration::from_millis(300) })
+    };
+    let lasts = Duration::from_secs(9);
+    RunPlan { faults: (0..5).map(crash).collect(), lasts, plans: true, pays: true, locks: true, ..plan }
+}
+
+/// The oracle has to object, in these words, and to nothing where the broker is honest.
+fn is_found_out_later(what: &str, words: &str, honest: impl Fn(u64) -> RunPlan, spoil: impl Fn(RunPlan) -> RunPlan) {
+    let mut objection = String::new();
+    found_after(what, SEEDS_MAX, |seed| {
+        let found = run_plan(honest(*seed), &Honest);
+        assert!(found.is_ok(), "without it, seed {seed}: {found:?}");
+        objection = run_plan(spoil(honest(*seed)), &Honest).err().map(|Violation(why)| why).unwrap_or_default();
+        !objection.is_empty()
+    });
+    assert!(objection.contains(words), "{what} is taken for something else: {objection}");
+}
+
+fn process_mischief_is_found_out(mischief: ProcessMischief, replicas: u16, words: &str) {
+    let spoil = |plan| RunPlan { mischief, ..plan };
+    is_found_out_later(&format!("{mischief:?}, {replicas} replicas"), words, |seed| later_plan(seed, replicas), spoil);
+}
+
+/// A process that starts anew counts its occasions anew: few of them in each of its lives.
+fn meddling_is_found_out_later(mischief: Mischief, words: &str) {
+    for every in [1, 4] {
+        let spoil = |plan| RunPlan { meddler: Meddler::new(mischief, every), ..plan };
+        is_found_out_later(&format!("{mischief:?}, every {every}"), words, |seed| later_plan(seed, 1), spoil);
+    }
+}
+
+#[test]
+fn a_timer_that_is_delivered_before_its_time_is_found_out() {
+    meddling_is_found_out_later(Mischief::DelayHalved, "came early");
+    process_mischief_is_found_out(ProcessMischief::Hurries, 1, "came early");
+    process_mischief_is_found_out(ProcessMischief::Hurries, 3, "came early");
+}
+
+#[test]
+fn a_timer_that_is_delivered_again_after_a_restart_is_found_out() {
+    process_mischief_is_found_out(ProcessMischief::ForgetsDeliveries, 1, "came twice");
+}
+
+#[test]
+fn a_half_message_that_is_forgotten_at_a_restart_is_found_out() {
+    process_mischief_is_found_out(ProcessMischief::ForgetsHalfMessages, 1, "nobody ended it");
+}
+
+#[test]
+fn the_end_of_a_transaction_that_is_answered_and_not_done_is_found_out() {
+    meddling_is_found_out_later(Mischief::EndAcknowledgedOnly, "payment");
+}
+
+#[test]
+fn a_queue_lock_that_two_clients_share_is_found_out() {
+    meddling_is_found_out_later(Mischief::LockShared, "at once");
 }
 
 #[test]

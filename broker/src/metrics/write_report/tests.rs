@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use observe::{RpcLatency, ShardSample};
 
 use super::super::group_report::{ConnectionKind, GroupReport, Lag};
+use super::super::later_metrics::LaterReport;
 use super::super::shard_metrics::ShardMetrics;
 use super::super::traffic::{GroupVolume, TopicVolume, Volume};
 use super::super::write_groups::write_groups;
@@ -47,6 +48,7 @@ fn report() -> ShardReport {
         topics: topics.map(topic).into(),
         groups,
         message_sizes: metrics.message_sizes.into_inner(),
+        later: LaterReport::example(),
         latency: latency.series(),
         topic_count: 15,
         group_count: 9,
@@ -119,6 +121,15 @@ const REFERENCE: &[(&str, &str)] = &[
     ("rocketmq_storage_flush_behind_bytes", "storage_type storage_medium"),
     ("rocketmq_storage_dispatch_behind_bytes", "storage_type storage_medium"),
     ("rocketmq_storage_message_reserve_time_milliseconds", "storage_type storage_medium"),
+    ("rocketmq_timer_enqueue_lag", "storage_type storage_medium"),
+    ("rocketmq_timer_enqueue_latency_milliseconds", "storage_type storage_medium"),
+    ("rocketmq_timer_dequeue_latency_milliseconds", "storage_type storage_medium"),
+    ("rocketmq_timing_messages", "storage_type storage_medium topic"),
+    ("rocketmq_timer_enqueue_total", "storage_type storage_medium topic"),
+    ("rocketmq_timer_dequeue_total", "storage_type storage_medium topic"),
+    ("rocketmq_delay_message_latency_seconds_bucket", "storage_type storage_medium le"),
+    ("rocketmq_commit_messages_total", "topic"),
+    ("rocketmq_rollback_messages_total", "topic"),
 ];
 
 #[test]
@@ -192,7 +203,8 @@ fn each_switch_of_the_reference_takes_its_metrics_away() {
         ("enableConnectionMetrics", vec!["rocketmq_producer_connections", "rocketmq_consumer_connections"]),
         ("enableLagAndDlqMetrics", vec!["rocketmq_consumer_lag_messages", "rocketmq_send_to_dlq"]),
         ("enableRemotingMetrics", vec!["rocketmq_rpc_latency"]),
-        ("enableMessageStoreMetrics", vec!["rocketmq_storage_"]),
+        ("enableMessageStoreMetrics", vec!["rocketmq_storage_", "rocketmq_tim", "rocketmq_delay_"]),
+        ("enableTransactionMetrics", vec!["rocketmq_half_", "rocketmq_commit_", "rocketmq_rollback_"]),
     ] {
         let (with, without) = (text(&endpoint("")), text(&endpoint(&format!("{switch}=false"))));
         for prefix in prefixes {

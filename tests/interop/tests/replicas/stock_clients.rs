@@ -5,11 +5,18 @@ use std::thread;
 use interop::clients::JavaClient;
 use interop::log_copies::expect_identical;
 use interop::mqadmin::Mqadmin;
+use interop::raw_client::RawClient;
 use interop::replica_group::{GroupSettings, ReplicaGroup};
 use interop::run_lock::RunLock;
 use interop::scratch::Scratch;
 use interop::send_ledger::SendLedger;
+use interop::until::until;
 use interop::{go, java};
+use protocol::body::TimerMetrics;
+use protocol::code::RequestCode;
+use protocol::command::RemotingCommand;
+
+use crate::LIMIT;
 
 #[test]
 fn stock_clients_send_and_consume_and_all_replicas_get_the_same_log() {
@@ -50,6 +57,41 @@ fn cluster_list_shows_leaders_and_slaves(group: &mut ReplicaGroup, scratch: &Scr
     }
     assert_eq!(printed.rows().len(), 6, "{printed:?}");
     assert!(!printed.err.contains("Exception"), "{printed:?}");
+}
+
+/// Half messages and timers that one leader stored end, and come, at the next.
+#[test]
+fn what_a_stock_client_wants_later_comes_though_the_leader_dies() {
+    const TIMERS: i64 = 40;
+    let _turn = RunLock::take();
+    let scratch = Scratch::new("replicas-later");
+    let settings = GroupSettings::new("trio")
+        .set("recallMessageEnable", "true")
+        .set("transactionTimeOut", "1000")
+        .set("transactionCheckInterval", "1000")
+        .set("transactionCheckMax", "1000");
+    let mut group = ReplicaGroup::start(&settings, &scratch);
+    let mut client =
+        java::start(JavaClient::V5, "across-failover", &group.target(), "later", &[], java::LIMIT, &scratch);
+    let old = group.leader(0);
+    let mut asker = RawClient::connect(group.node(old).address(0));
+    until("all timers to be stored", LIMIT, || {
+        client.expect_running();
+        let answer = asker.ask(RemotingCommand::request(RequestCode::GET_TIMER_METRICS.0, 0));
+        let metrics = TimerMetrics::decode(&answer.body).expect("counts");
+        match metrics.timing_count.values().map(|count| count.count).sum() {
+            TIMERS => Ok(()),
+            count => Err(format!("{count} of {TIMERS}")),
+        }
+    });
+    group.node(old).kill_nine();
+    group.leader_but(old, 0);
+    client.ask_to_stop();
+    group.node(old).start();
+    let _ = client.expect_pass();
+    group.wait_until_complete();
+    expect_identical(&mut group, 0);
+    group.expect_sound();
 }
 
 /// With SYNC_FLUSH an acknowledgement waits for stable storage on a majority.

@@ -174,6 +174,10 @@ impl<M: Machine> Cluster<M> {
                 let member = &mut self.members[node];
                 member.note_kept(now);
                 member.node.wall_clock().jump(by_ms);
+                let (life, ahead_ms) = (member.node.life(), member.node.wall_clock().ahead_ms());
+                let mut oracle = self.world.oracle.borrow_mut();
+                oracle.clock_is_set(member.group, ahead_ms);
+                oracle.locks.clock_jumped(life, now, by_ms);
                 // What is done by the clock waits until it shows again what it showed.
                 let behind = Duration::from_millis((-by_ms).max(0) as u64);
                 member.calm_since = member.calm_since.max(now) + behind;
@@ -390,11 +394,17 @@ impl<M: Machine> Cluster<M> {
                 self.crash(number, Crash::Kill, RESTART);
             }
         }
-        for member in &mut self.members {
+        for number in 0..self.members.len() {
+            let group = self.members[number].group;
+            let of_group = self.members.iter().filter(|member| member.group == group);
+            let ahead_ms = of_group.map(|member| member.node.wall_clock().ahead_max_ms()).max().unwrap_or(0);
+            let member = &mut self.members[number];
             member.node.sim().heal();
-            // A broker that does things by the clock waits as long as that was set back.
-            member.node.wall_clock().catch_up();
+            // A broker that does things by the clock waits as long as that was set back, or the clock of who led before is ahead.
+            let (life, by_ms) = (member.node.life(), ahead_ms - member.node.wall_clock().ahead_ms());
+            member.node.wall_clock().catch_up(ahead_ms);
             member.calm_since = member.calm_since.min(now);
+            self.world.oracle.borrow_mut().locks.clock_jumped(life, now, by_ms);
         }
         self.trace("healed");
     }

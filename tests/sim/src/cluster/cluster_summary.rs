@@ -8,6 +8,7 @@ use storage::file::sim::Counts;
 
 use super::message_faults::MessageCounts;
 use super::network::NetworkCounts;
+use super::workload_counts::WorkloadCounts;
 use crate::seeds::Total;
 
 /// Totals of one or many runs.
@@ -77,6 +78,8 @@ pub struct ClusterSummary {
     pub replaced_disks: u64,
     /// What networks did to messages between replicas.
     pub messages: MessageCounts,
+    /// What clients did beside sending and reading.
+    pub workload: WorkloadCounts,
     /// Terms in which such a group had a leader.
     pub leaders: u64,
     /// Changes of their members that were carried out, or found to be so already.
@@ -141,6 +144,7 @@ impl Total for ClusterSummary {
         self.repaired_disks += other.repaired_disks;
         self.replaced_disks += other.replaced_disks;
         self.messages.add(&other.messages);
+        self.workload.add(&other.workload);
         self.network.add(&other.network);
         self.disk.add(&other.disk);
         self.digest ^= other.digest;
@@ -197,6 +201,7 @@ impl fmt::Display for ClusterSummary {
             "  {} disks with flipped bits; {} of these or with misdirected writes repaired, {} replaced; of replicas' messages {}",
             self.rotten_disks, self.repaired_disks, self.replaced_disks, self.messages
         )?;
+        writeln!(f, "  {}", self.workload)?;
         writeln!(f, "  {}", self.network)?;
         write!(f, "{}", self.disk)
     }

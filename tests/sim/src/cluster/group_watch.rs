@@ -104,6 +104,7 @@ impl GroupWatch {
         self.damaged = bits(nodes.iter().map(|node| node.is_damaged()));
         for (number, node) in nodes.iter().enumerate() {
             let Some(view) = node.process().and_then(|process| process.shard().replica_view()) else { continue };
+            self.oracle.borrow_mut().leads(node.life(), view.is_leader.then_some(view.term));
             // What one that has given up has in memory may never have come into its files.
             let is_as_before = self.seen[number].life == node.life() && self.seen[number].view == Some(view);
             if is_as_before || view.is_stopped || view.is_installing {

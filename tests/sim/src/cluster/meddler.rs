@@ -1,9 +1,11 @@
 //! Faults of the broker itself, put between a shard and its clients: each must be found out, or the oracle checks
 //! nothing.
 
+use protocol::body::{LockBatchRequest, LockBatchResponse};
 use protocol::code::RequestCode;
 use protocol::command::RemotingCommand;
 use protocol::frame::{Frame, HeaderEncoding, decode_frame};
+use protocol::properties::TIMER_DELAY_MS;
 
 use super::network::End;
 
@@ -24,6 +26,12 @@ pub enum Mischief {
     AcknowledgedOnly,
     /// Of two sends over one connection, the later is done first.
     DoneInDisorder,
+    /// A message is to wait half as long as its sender wants.
+    DelayHalved,
+    /// Whoever wants a queue is told that it has it.
+    LockShared,
+    /// The end of a transaction is answered and not done.
+    EndAcknowledgedOnly,
 }
 
 /// What is done with a request.
@@ -79,6 +87,9 @@ impl Meddler {
                 self.kept = Some((end, itself));
                 return Treatment::Instead(Vec::new());
             }
+            if let Some(sooner) = sooner(&command).filter(|_| self.strikes(Mischief::DelayHalved)) {
+                return Treatment::Instead(encode(&sooner, frame.encoding));
+            }
             if self.strikes(Mischief::SentTwice) {
                 command.opaque = -command.opaque;
                 return Treatment::Instead([encode(&command, frame.encoding), itself].concat());
@@ -101,6 +112,16 @@ impl Meddler {
                 }
             }
             return Treatment::Instead(encode(&command, frame.encoding));
+        }
+        if command.code == RequestCode::LOCK_BATCH_MQ.0 && self.strikes(Mischief::LockShared) {
+            let wanted = LockBatchRequest::decode(frame.body).map(|wanted| wanted.mq_set).unwrap_or_default();
+            let answer = RemotingCommand::response(0, command.opaque, None)
+                .with_body(LockBatchResponse { lock_ok_mq_set: wanted }.encode());
+            return Treatment::Answered(encode(&answer, frame.encoding));
+        }
+        if command.code == RequestCode::END_TRANSACTION.0 && self.strikes(Mischief::EndAcknowledgedOnly) {
+            let answer = RemotingCommand::response(0, command.opaque, None);
+            return Treatment::Answered(encode(&answer, frame.encoding));
         }
         Treatment::Honest
     }
@@ -137,6 +158,17 @@ impl Meddler {
         }
         out
     }
+}
+
+/// A send whose delay is half as long; `None` if it has none.
+fn sooner(command: &RemotingCommand) -> Option<RemotingCommand> {
+    let mut sooner = command.clone();
+    let (_, text) = sooner.fields.iter_mut().find(|(key, _)| key == "i")?;
+    let (before, rest) = text.split_once(TIMER_DELAY_MS)?;
+    let (value, after) = rest.strip_prefix('\u{1}')?.split_once('\u{2}')?;
+    let half = value.parse::<i64>().ok().filter(|delay_ms| *delay_ms > 1)? / 2;
+    *text = format!("{before}{TIMER_DELAY_MS}\u{1}{half}\u{2}{after}");
+    Some(sooner)
 }
 
 fn encode(command: &RemotingCommand, encoding: HeaderEncoding) -> Vec<u8> {

@@ -4,14 +4,16 @@
 //! [`run`] is the way to start reading: it draws a cluster, lets things go wrong, heals them, and has everything compared.
 //! [`cluster`] is the loop that does what is due next. A [`node`] is a machine, a [`process`] one life of the broker on
 //! it: the shard is the real one, in the world of [`sim_env`] on a [`timed_disk`], and its sweep is played as the real
-//! runtime does it. [`network`] moves bytes, or does not. [`producer`], [`payer`] and [`consumer`] are clients; what they see, they
-//! tell the [`oracle`], which knows no machine. [`message_faults`] are what Raft has to bear. [`meddler`] and [`frame_meddler`] make brokers err, so that the oracle can
+//! runtime does it. [`network`] moves bytes, or does not. [`producer`], [`consumer`], [`payer`] (transactions), [`planner`] (due times)
+//! and [`locker`] (queue locks) are clients; what they see, they tell the [`oracle`], [`payments`] and [`appointments`], which know no machine. [`message_faults`] are what Raft has to bear. [`meddler`], [`frame_meddler`] and [`process_mischief`] make brokers err, so that the oracle can
 //! show that it notices.
 //!
 //! A broker group is one machine, or several that are replicas of each other. `promise` says which faults may
 //! come together then, and [`group_watch`] looks into all replicas at every moment.
 
 mod action;
+pub mod appointments;
+mod audit;
 pub mod clock;
 #[expect(clippy::module_inception, reason = "the one type of it is the cluster")]
 pub mod cluster;
@@ -21,6 +23,8 @@ mod damage;
 pub mod fault_plan;
 pub mod frame_meddler;
 pub mod group_watch;
+mod lock_watch;
+pub mod locker;
 pub mod meddler;
 mod member;
 pub mod message_faults;
@@ -29,14 +33,19 @@ pub mod node;
 pub mod operator;
 pub mod oracle;
 pub mod payer;
+pub mod payments;
 pub mod place;
+pub mod planner;
 pub mod positions;
 pub mod process;
+pub mod process_mischief;
 pub mod producer;
 mod promise;
+mod queue_reader;
 pub mod rpc;
 pub mod run;
 pub mod sends;
 pub mod sim_env;
 pub mod sockets;
 pub mod timed_disk;
+pub mod workload_counts;

@@ -26,6 +26,7 @@ use super::message_faults::MessageFaults;
 use super::network::{Arrival, End, HostId};
 use super::place::{GROUP, Place};
 use super::process::{CLIENT_PORT, Outgoing, Process, Surroundings, address};
+use super::process_mischief::ProcessMischief;
 use super::sim_env::{SimEnv, WallClock};
 use super::sockets::LifeNumber;
 use super::timed_disk::{Pace, TimedDisk};
@@ -71,6 +72,10 @@ pub struct NodeParts<M: Machine> {
     pub meddler: Meddler,
     /// What replicas tell it wrong.
     pub frame_meddler: FrameMeddler,
+    /// What its processes do wrong.
+    pub mischief: ProcessMischief,
+    /// A half message that producers were asked about so often is given up.
+    pub checks_max: u32,
     /// Its place in a group of replicas; `None`: it stands alone.
     pub place: Option<Place>,
 }
@@ -135,7 +140,7 @@ pub struct Node<M: Machine> {
     message_faults: MessageFaults,
 }
 
-fn broker_config(host: HostId, flush: FlushMode, place: Option<&Place>) -> BrokerConfig {
+fn broker_config(host: HostId, flush: FlushMode, checks_max: u32, place: Option<&Place>) -> BrokerConfig {
     static MACHINE: OnceLock<MachineDefaults> = OnceLock::new();
     let machine = MACHINE.get_or_init(|| {
         // What matters of the machine is said here, so that it is the same on each.
@@ -148,7 +153,8 @@ fn broker_config(host: HostId, flush: FlushMode, place: Option<&Place>) -> Broke
     let properties = format!(
         "brokerIP1={ip}\nbrokerName=broker\nlistenPort={CLIENT_PORT}\nflushConsumerOffsetInterval={OFFSETS_EVERY_MS}\n\
          storePathRootDir=/nonexistent/{host:?}\nflushDiskType={flush}\n\
-         transactionTimeOut=300\ntransactionCheckInterval=400\ntransactionCheckMax=1000000\n{replication}"
+         recallMessageEnable=true\n\
+         transactionTimeOut=300\ntransactionCheckInterval=400\ntransactionCheckMax={checks_max}\n{replication}"
     );
     let mut sources = Sources::new(Mode::Server, None);
     sources.add_text("simulation", &properties).expect("properties text");
@@ -163,7 +169,8 @@ impl<M: Machine> Node<M> {
         let message_faults = MessageFaults::new(seed);
         let pace = Pace::new(seed, parts.clock.clone());
         let wall_clock = WallClock::new(parts.clock.clone());
-        let config = Arc::new(broker_config(parts.host, parts.settings.log.flush, parts.place.as_ref()));
+        let config =
+            Arc::new(broker_config(parts.host, parts.settings.log.flush, parts.checks_max, parts.place.as_ref()));
         let rng = StdRng::seed_from_u64(salted(seed, "node"));
         Self {
             parts,
@@ -427,12 +434,14 @@ impl<M: Machine> Node<M> {
         });
         let (clock, wall_clock) = (self.parts.clock.clone(), self.wall_clock.clone());
         let env = SimEnv::new(clock, wall_clock, executor.clone(), StdRng::from_rng(&mut self.rng));
+        let env = env.hurried(self.parts.mischief.ahead_ms());
         let identity: ShardIdentity = self.config.shard(0);
-        let tables = match replica {
+        let mut tables = match replica {
             // The system's topics come with the log.
             Some(_) => replay.into_replayed_tables(),
             None => replay.into_tables(env.now_ms()),
         };
+        self.parts.mischief.spoil(&mut tables);
         let parts = ShardParts {
             env,
             config: self.config.clone(),

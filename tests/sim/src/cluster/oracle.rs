@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::lock_watch::LockWatch;
 use super::positions::Positions;
 use super::sends::Sends;
 use super::sockets::LifeNumber;
@@ -34,6 +35,15 @@ pub struct Told {
     pub asked: Duration,
     /// When the answer was there.
     pub heard: Duration,
+}
+
+/// How far the clocks of a group's machines ever were off, ms.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClockSpan {
+    /// The most that any was behind, not above 0.
+    pub earliest_ms: i64,
+    /// The most that any was ahead, not below 0.
+    pub latest_ms: i64,
 }
 
 /// One life of a process.
@@ -99,6 +109,11 @@ pub struct Oracle {
     pub(super) positions: Positions,
     replicated: BTreeSet<GroupNumber>,
     forgiven: BTreeMap<GroupNumber, u64>,
+    clocks: BTreeMap<GroupNumber, ClockSpan>,
+    /// Terms that replicas lead, by the life that does.
+    leads: BTreeMap<LifeNumber, u64>,
+    /// Who was told to hold which queue.
+    pub(super) locks: LockWatch,
     violation: Option<Violation>,
 }
 
@@ -162,6 +177,35 @@ impl Oracle {
     /// How often that was said of a group.
     pub fn times_forgiven(&self, group: GroupNumber) -> u64 {
         self.forgiven.get(&group).copied().unwrap_or_default()
+    }
+
+    /// Whether what a life said may be forgotten.
+    pub(super) fn is_forgiven(&self, number: LifeNumber) -> bool {
+        self.lives.is_forgiven(number)
+    }
+
+    /// A machine's clock is set, and ahead by so much from now on, ms.
+    pub(super) fn clock_is_set(&mut self, group: GroupNumber, ahead_ms: i64) {
+        let span = self.clocks.entry(group).or_default();
+        *span = ClockSpan { earliest_ms: span.earliest_ms.min(ahead_ms), latest_ms: span.latest_ms.max(ahead_ms) };
+    }
+
+    /// How far the clocks of a group ever were off.
+    pub(super) fn clocks(&self, group: GroupNumber) -> ClockSpan {
+        self.clocks.get(&group).copied().unwrap_or_default()
+    }
+
+    /// A life of a replica leads this term, or none.
+    pub(super) fn leads(&mut self, number: LifeNumber, term: Option<u64>) {
+        match term {
+            Some(term) => self.leads.insert(number, term),
+            None => self.leads.remove(&number),
+        };
+    }
+
+    /// Since when a life alone answers for its group: the term that it leads, 0 for one that stands alone.
+    pub(super) fn lead_of(&self, number: LifeNumber) -> Option<u64> {
+        if self.lives.may_lag(number) { self.leads.get(&number).copied() } else { Some(0) }
     }
 
     /// A group has replicas.

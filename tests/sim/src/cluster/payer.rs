@@ -1,8 +1,8 @@
-//! A producer of transactions: stores half messages, and ends some of them, now or much later, some of them again. Each is meant to
-//! be committed, to be rolled back, or to stay open; what is in the topic in the end must be what was meant, once.
+//! A producer of transactions: stores half messages, and ends some of them, now or much later, some of them again, some only
+//! when it is asked. Each is meant to be committed, to be rolled back, or to stay open; what is in the topic in the end must be
+//! what was meant, once.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,18 +10,20 @@ use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
 use protocol::frame::HeaderEncoding;
 use protocol::message_id::OffsetMessageId;
-use protocol::record::iterate;
-use protocol::sys_flag::{MessageSysFlag, PullSysFlag};
-use protocol::topic_name::AUTO_CREATE_TOPIC;
+use protocol::record::decode_record;
+use protocol::sys_flag::MessageSysFlag;
+use protocol::topic_name::{AUTO_CREATE_TOPIC, TRANS_CHECK_MAX_TIME_TOPIC};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::network::HostId;
 use super::oracle::GroupNumber;
+use super::payments::{HalfPlace, Meant, Payments, Seen};
 use super::process::CLIENT_PORT;
-use super::producer::{ClientWorld, DIAL_TIMEOUT, Route};
-use super::rpc::Rpc;
-use crate::{Violation, require};
+use super::producer::{ClientWorld, DIAL_TIMEOUT, Route, SendAnswer, read_answer};
+use super::queue_reader::read_from;
+use super::rpc::{Heard, Rpc};
+use crate::Violation;
 
 /// Where its messages go, to one queue.
 const TOPIC: &str = "payments";
@@ -30,31 +32,6 @@ const GROUP: &str = "payers";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How a broker says that a half message has no row any more.
 const HAS_ENDED: &str = "its transaction has ended";
-
-/// What is to become of a half message.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-enum Meant {
-    Commit,
-    Rollback,
-    StayOpen,
-}
-
-#[derive(Clone, Debug)]
-struct Payment {
-    meant: Meant,
-    /// Queue offset in the half topic and physical offset, once it is acknowledged.
-    half: Option<(u64, i64)>,
-    /// Somebody was asked to end it, and may have done so.
-    end_was_sent: bool,
-    /// It was answered that it has.
-    has_ended: bool,
-}
-
-/// All payments of a broker group.
-#[derive(Debug, Default)]
-pub struct Payments {
-    all: Vec<Payment>,
-}
 
 /// See the module's text.
 pub struct Payer {
@@ -72,16 +49,18 @@ pub struct Payer {
     pub payments: Rc<RefCell<Payments>>,
     /// Whether a log may lose its beginning, or its bits, in this run.
     pub may_lose_old_records: bool,
+    /// What it was asked about and has not answered.
+    pub unanswered: Vec<u64>,
     /// Draws the rest.
     pub rng: StdRng,
 }
 
 impl Payer {
-    /// Sends and ends until it is told to stop.
+    /// Sends, ends and answers until it is told to stop.
     pub async fn run(mut self) {
         let mut next = self.rng.random_range(0..self.route.len());
         while !self.world.is_stopping.get() {
-            if let Some(mut rpc) = self.connect(next).await {
+            if let Some(mut rpc) = self.connect(next % self.route.len()).await {
                 let result = self.pay_over(&mut rpc).await;
                 if self.world.accept(result).is_none() {
                     return;
@@ -93,22 +72,32 @@ impl Payer {
     }
 
     async fn connect(&self, number: usize) -> Option<Rpc> {
-        let to = (self.host, self.route[number % self.route.len()], CLIENT_PORT);
+        let to = (self.host, self.route[number], CLIENT_PORT);
         Rpc::connect(&self.world.clock, &self.world.sockets, to, self.encoding, DIAL_TIMEOUT).await
+    }
+
+    fn is_sure(&self) -> bool {
+        !self.may_lose_old_records && self.world.oracle.borrow().times_forgiven(self.group) == 0
     }
 
     /// Until something is not answered, or refused.
     async fn pay_over(&mut self, rpc: &mut Rpc) -> Result<(), Violation> {
+        if !self.register(rpc).await? {
+            return Ok(());
+        }
         while !self.world.is_stopping.get() {
-            let known = self.payments.borrow().all.len();
-            let goes_on = if known == 0 || self.rng.random_bool(0.5) {
-                self.begin(rpc).await?
-            } else {
+            let known = self.payments.borrow().len();
+            let goes_on = match self.rng.random_range(0..20) {
+                0 if known > 0 => self.look(rpc).await?,
                 // Old ones too, and such as have ended.
-                let number = self.rng.random_range(0..known);
-                self.end(rpc, number).await?
+                1..10 if known > 0 => {
+                    let number = self.rng.random_range(0..known);
+                    let waits = self.payments.borrow().waits(number);
+                    waits || self.end(rpc, number, false).await?
+                }
+                _ => self.begin(rpc).await?,
             };
-            if !goes_on {
+            if !goes_on || !self.answer_questions(rpc).await? {
                 return Ok(());
             }
             self.world.clock.sleep(Duration::from_millis(self.rng.random_range(1..60))).await;
@@ -116,12 +105,24 @@ impl Payer {
         Ok(())
     }
 
-    /// Stores a half message. False: nobody knows whether.
+    /// Says that it is a producer of the group, who can be asked.
+    async fn register(&self, rpc: &mut Rpc) -> Result<bool, Violation> {
+        let body = format!(
+            r#"{{"clientID":"payer-{}","producerDataSet":[{{"groupName":"{GROUP}"}}],"consumerDataSet":[]}}"#,
+            self.host.0
+        );
+        let request = RemotingCommand::request(RequestCode::HEART_BEAT.0, 0).with_body(body.into_bytes());
+        let answer = rpc.ask(request, ANSWER_TIMEOUT).await?;
+        Ok(answer.is_some_and(|answer| answer.code == ResponseCode::SUCCESS.0))
+    }
+
+    /// Stores a half message. False: nobody knows whether, or it is not.
     async fn begin(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
         let meant = [Meant::Commit, Meant::Commit, Meant::Rollback, Meant::StayOpen][self.rng.random_range(0..4)];
-        let number = self.payments.borrow().all.len();
-        self.payments.borrow_mut().all.push(Payment { meant, half: None, end_was_sent: false, has_ended: false });
-        let properties = format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{GROUP}\u{2}WAIT\u{1}true\u{2}");
+        let waits = self.rng.random_bool(0.3);
+        let number = self.payments.borrow_mut().begin(meant, waits);
+        let properties =
+            format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{GROUP}\u{2}UNIQ_KEY\u{1}{number:032X}\u{2}WAIT\u{1}true\u{2}");
         let request = RemotingCommand::request(RequestCode::SEND_MESSAGE_V2.0, 0)
             .with_field("a", GROUP)
             .with_field("b", TOPIC)
@@ -132,118 +133,143 @@ impl Payer {
             .with_field("g", 1_795_256_196_000i64)
             .with_field("h", 0)
             .with_field("i", properties.as_str())
-            .with_body((number as u64).to_be_bytes());
+            .with_body(number.to_be_bytes());
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
-        if answer.code != ResponseCode::SUCCESS.0 {
-            return Ok(false);
+        match read_answer(&answer)? {
+            SendAnswer::Stored { offset, .. } => {
+                let id = answer.get("msgId").and_then(|id| id.parse::<OffsetMessageId>().ok());
+                let id = id.ok_or_else(|| Violation(format!("a half message was stored without an id: {answer:?}")))?;
+                self.payments.borrow_mut().stored(number, (offset, id.physical_offset))?;
+                Ok(true)
+            }
+            SendAnswer::Refused(_) => self.payments.borrow_mut().refused(number).map(|()| false),
+            SendAnswer::Ambiguous => Ok(false),
         }
-        let id = answer.get("msgId").and_then(|id| id.parse::<OffsetMessageId>().ok());
-        let offset = answer.get("queueOffset").and_then(|offset| offset.parse().ok());
-        let (Some(id), Some(offset)) = (id, offset) else {
-            return Err(Violation(format!("a half message was acknowledged without its place: {answer:?}")));
-        };
-        self.payments.borrow_mut().all[number].half = Some((offset, id.physical_offset));
-        Ok(true)
     }
 
     /// Ends a payment as it was meant. False: nobody knows whether.
-    async fn end(&mut self, rpc: &mut Rpc, number: usize) -> Result<bool, Violation> {
-        let payment = self.payments.borrow().all[number].clone();
-        let how = match payment.meant {
+    async fn end(&mut self, rpc: &mut Rpc, number: u64, was_asked: bool) -> Result<bool, Violation> {
+        let ending = self.payments.borrow().ending(number);
+        let Some(((queue_offset, physical_offset), meant)) = ending else { return Ok(true) };
+        let how = match meant {
             Meant::Commit => MessageSysFlag::TRANSACTION_COMMIT,
             Meant::Rollback => MessageSysFlag::TRANSACTION_ROLLBACK,
             Meant::StayOpen => return Ok(true),
         };
-        let Some((queue_offset, physical_offset)) = payment.half else { return Ok(true) };
-        self.payments.borrow_mut().all[number].end_was_sent = true;
+        let was_sent = self.payments.borrow_mut().end_begins(number);
         let request = RemotingCommand::request(RequestCode::END_TRANSACTION.0, 0)
             .with_field("producerGroup", GROUP)
             .with_field("tranStateTableOffset", queue_offset)
             .with_field("commitLogOffset", physical_offset)
             .with_field("commitOrRollback", how)
+            .with_field("fromTransactionCheck", was_asked)
             .with_field("msgId", "unused");
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
+        // What was asked before it was ended.
+        let questions = self.note_questions(rpc)?;
+        self.unanswered.extend(questions);
         let says_ended = answer.remark.as_deref().is_some_and(|remark| remark.contains(HAS_ENDED));
-        let is_sure = !self.may_lose_old_records && self.world.oracle.borrow().times_forgiven(self.group) == 0;
+        let is_sure = self.is_sure();
+        let mut payments = self.payments.borrow_mut();
         if answer.code == ResponseCode::SUCCESS.0 {
-            let again = || format!("payment {number} has ended twice: {payment:?}");
-            require(!payment.has_ended || !is_sure, again)?;
-        } else if !says_ended {
-            return Ok(false);
+            payments.ended(number, rpc.end(), is_sure)?;
+        } else if says_ended {
+            payments.had_ended(number, was_sent, is_sure)?;
         } else {
-            let lost = || format!("payment {number} is said to have ended, and nobody ended it: {payment:?}");
-            require(payment.end_was_sent || !is_sure, lost)?;
+            return Ok(false);
         }
-        self.payments.borrow_mut().all[number].has_ended = true;
         Ok(true)
     }
 
-    /// At the end of a run: ends what is meant to end, and compares with what the topic holds. `None`: somebody did not answer.
-    /// # Errors
-    /// A message is there twice, or though it is not meant to be.
-    pub async fn audit(&mut self) -> Result<Option<u64>, Violation> {
-        let number = self.rng.random_range(0..self.route.len());
-        let Some(mut rpc) = self.connect(number).await else { return Ok(None) };
-        let is_sure = !self.may_lose_old_records && self.world.oracle.borrow().times_forgiven(self.group) == 0;
-        let count = self.payments.borrow().all.len();
-        for number in 0..count {
-            let payment = self.payments.borrow().all[number].clone();
-            if is_sure && !payment.has_ended && !self.end(&mut rpc, number).await? {
-                return Ok(None);
+    /// Answers what it was asked, or not. False: nobody knows whether that was heard.
+    async fn answer_questions(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
+        let mut questions = std::mem::take(&mut self.unanswered);
+        questions.extend(self.note_questions(rpc)?);
+        for number in questions {
+            // Who does not know yet, or does not come to it, is asked again.
+            if self.rng.random_bool(0.6) && !self.end(rpc, number, true).await? {
+                return Ok(false);
             }
         }
-        let Some(found) = self.read(&mut rpc).await? else { return Ok(None) };
-        // Where logs may lose what they promised to keep, another half message may be where one was.
-        if self.world.oracle.borrow().times_forgiven(self.group) > 0 {
-            return Ok(Some(0));
-        }
-        for (number, payment) in self.payments.borrow().all.iter().enumerate() {
-            let times = found.get(&(number as u64)).copied().unwrap_or_default();
-            let times_max = u64::from(payment.meant == Meant::Commit && payment.half.is_some());
-            require(times <= times_max, || format!("payment {number} is there {times} times: {payment:?}"))?;
-            if is_sure && times < times_max {
-                // A replica may not know yet what another one has just committed.
-                return Ok(None);
-            }
-        }
-        let known = self.payments.borrow().all.len() as u64;
-        require(found.keys().all(|number| *number < known), || "a payment that nobody sent".to_owned())?;
-        Ok(Some(known))
+        Ok(true)
     }
 
-    /// How often each payment is in the topic.
-    async fn read(&mut self, rpc: &mut Rpc) -> Result<Option<BTreeMap<u64, u64>>, Violation> {
-        let (mut found, mut at) = (BTreeMap::new(), 0u64);
-        loop {
-            let request = RemotingCommand::request(RequestCode::PULL_MESSAGE.0, 0)
-                .with_field("consumerGroup", "auditors")
-                .with_field("topic", TOPIC)
-                .with_field("queueId", 0)
-                .with_field("queueOffset", at)
-                .with_field("maxMsgNums", 32)
-                .with_field("sysFlag", PullSysFlag::SUBSCRIPTION)
-                .with_field("commitOffset", 0)
-                .with_field("suspendTimeoutMillis", 0)
-                .with_field("subscription", "*")
-                .with_field("subVersion", 0);
-            let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(None) };
-            let next = answer.get("nextBeginOffset").and_then(|next| next.parse().ok());
-            match ResponseCode(answer.code) {
-                ResponseCode::SUCCESS => {
-                    for record in iterate(&answer.body) {
-                        let record = record.map_err(|error| Violation(format!("a damaged payment: {error}")))?;
-                        let number = record.body.first_chunk().map(|number| u64::from_be_bytes(*number));
-                        let number = number.ok_or_else(|| Violation("a payment without a number".to_owned()))?;
-                        *found.entry(number).or_default() += 1;
-                    }
-                    at = next.ok_or_else(|| Violation(format!("a pull without an end: {answer:?}")))?;
+    /// The payments that it was asked about.
+    fn note_questions(&self, rpc: &mut Rpc) -> Result<Vec<u64>, Violation> {
+        let mut numbers = Vec::new();
+        for question in rpc.take_questions() {
+            let (number, place) =
+                read_question(&question).ok_or_else(|| Violation(format!("an unreadable question: {question:?}")))?;
+            if self.world.oracle.borrow().is_forgiven(rpc.life()) {
+                continue;
+            }
+            self.payments.borrow_mut().asked(number, place, rpc.end(), self.route.len() == 1)?;
+            numbers.push(number);
+        }
+        Ok(numbers)
+    }
+
+    /// Looks at what has been committed and given up. False: somebody did not answer.
+    async fn look(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
+        for (topic, seen) in [(TOPIC, Seen::Committed), (TRANS_CHECK_MAX_TIME_TOPIC, Seen::GivenUp)] {
+            let Some(read) = read_from(&self.world, rpc, topic, 0).await? else { return Ok(false) };
+            let oracle = self.world.oracle.borrow();
+            if oracle.is_forgiven(rpc.life()) {
+                return Ok(false);
+            }
+            let mut payments = self.payments.borrow_mut();
+            payments.forgiven(oracle.times_forgiven(self.group));
+            read.found.iter().try_for_each(|found| payments.read(found, seen))?;
+        }
+        Ok(true)
+    }
+
+    /// At the end of a run: ends what is meant to end, and compares with what the topics hold. False: somebody did not answer, or
+    /// was not asked yet. `links`: to all of the group, where questions come in.
+    /// # Errors
+    /// Something is there twice, or though it is not meant to be.
+    pub async fn audit(&mut self, links: &mut Vec<Option<Rpc>>) -> Result<bool, Violation> {
+        links.resize_with(self.route.len(), || None);
+        for (number, link) in links.iter_mut().enumerate() {
+            if link.is_none()
+                && let Some(mut rpc) = self.connect(number).await
+                && self.register(&mut rpc).await?
+            {
+                *link = Some(rpc);
+            }
+            if let Some(rpc) = link {
+                let is_well = !matches!(rpc.hear(self.world.clock.now()).await?, Heard::Closed);
+                if !is_well || !self.answer_questions(rpc).await? {
+                    *link = None;
                 }
-                ResponseCode::PULL_OFFSET_MOVED if next.is_some_and(|next| next > at) => at = next.unwrap_or(at),
-                ResponseCode::PULL_NOT_FOUND | ResponseCode::PULL_OFFSET_MOVED => return Ok(Some(found)),
-                // Nothing was ever committed or even sent.
-                ResponseCode::TOPIC_NOT_EXIST => return Ok(Some(found)),
-                _ => return Ok(None),
             }
         }
+        let at = self.rng.random_range(0..links.len());
+        let Some(rpc) = &mut links[at] else { return Ok(false) };
+        let is_done = self.finish(rpc).await?;
+        if !is_done {
+            return Ok(false);
+        }
+        Ok(!self.is_sure() || self.payments.borrow().unfinished().is_none())
     }
+
+    async fn finish(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
+        let count = self.payments.borrow().len();
+        for number in 0..count {
+            let is_to_end = self.payments.borrow().is_to_end(number);
+            if is_to_end && self.is_sure() && !self.end(rpc, number, false).await? {
+                return Ok(false);
+            }
+        }
+        self.look(rpc).await
+    }
+}
+
+/// Which payment it is about, and where that is said to be.
+fn read_question(question: &RemotingCommand) -> Option<(u64, HalfPlace)> {
+    let queue_offset = question.get("tranStateTableOffset")?.parse().ok()?;
+    let physical_offset = question.get("commitLogOffset")?.parse().ok()?;
+    let (record, _) = decode_record(&question.body).ok()?;
+    let number = u64::from_be_bytes(*record.body.first_chunk()?);
+    (record.topic == TOPIC).then_some((number, (queue_offset, physical_offset)))
 }

@@ -95,13 +95,15 @@ struct Pending {
 }
 
 /// What an answer to a send says.
-enum SendAnswer {
+pub(super) enum SendAnswer {
     Stored { queue_id: u32, offset: u64 },
     Refused(String),
     Ambiguous,
 }
 
-fn read_answer(answer: &RemotingCommand) -> Result<SendAnswer, Violation> {
+/// # Errors
+/// It is acknowledged, and no client would know where it is.
+pub(super) fn read_answer(answer: &RemotingCommand) -> Result<SendAnswer, Violation> {
     let remark = answer.remark.clone().unwrap_or_default();
     match ResponseCode(answer.code) {
         // Stored, and less safe than it was to be: clients take it as delivered.

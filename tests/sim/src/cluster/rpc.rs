@@ -1,9 +1,10 @@
 //! Requests and their answers over one connection, as a client sees them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use futures_lite::future::or;
+use protocol::code::RequestCode;
 use protocol::command::RemotingCommand;
 use protocol::frame::{HeaderEncoding, decode_frame};
 
@@ -30,6 +31,7 @@ pub struct Rpc {
     received: Vec<u8>,
     next_opaque: i32,
     unanswered: BTreeSet<i32>,
+    questions: VecDeque<RemotingCommand>,
 }
 
 impl Rpc {
@@ -50,7 +52,8 @@ impl Rpc {
             return None;
         }
         let clock = clock.clone();
-        Some(Self { clock, socket, encoding, received: Vec::new(), next_opaque: 1, unanswered: BTreeSet::new() })
+        let (received, unanswered, questions) = Default::default();
+        Some(Self { clock, socket, encoding, received, next_opaque: 1, unanswered, questions })
     }
 
     /// The life that answers.
@@ -115,6 +118,11 @@ impl Rpc {
         }
     }
 
+    /// Questions about transactions that have come, in their order.
+    pub fn take_questions(&mut self) -> VecDeque<RemotingCommand> {
+        std::mem::take(&mut self.questions)
+    }
+
     fn take_answer(&mut self) -> Result<Option<RemotingCommand>, Violation> {
         loop {
             let wrong = |what: String| Violation(format!("a client was answered what it cannot read: {what}"));
@@ -124,6 +132,9 @@ impl Rpc {
             self.received.drain(..used);
             if !command.is_response() {
                 // The broker tells members of a group of each other; nobody here wants to know.
+                if command.code == RequestCode::CHECK_TRANSACTION_STATE.0 {
+                    self.questions.push_back(command);
+                }
                 continue;
             }
             if !self.unanswered.remove(&command.opaque) {

@@ -13,35 +13,47 @@ use storage::commit_log::{FlushMode, LogOptions};
 use storage::file::LogWrites;
 use storage::file::sim::{Task, salted};
 
+use super::appointments::Appointments;
 use super::cluster::Cluster;
 use super::cluster_summary::ClusterSummary;
 use super::consumer::Consumer;
 use super::fault_plan::{ClusterFault, Targets};
 use super::frame_meddler::FrameMeddler;
 use super::group_watch::GroupWatch;
+use super::locker::Locker;
 use super::meddler::Meddler;
 use super::network::HostId;
 use super::node::{Node, NodeParts, StoreSettings};
 use super::operator::{Operator, Wish};
-use super::payer::{Payer, Payments};
+use super::payer::Payer;
+use super::payments::Payments;
 use super::place::Place;
+use super::planner::Planner;
+use super::process_mischief::ProcessMischief;
 use super::producer::{Producer, ProducerPlan, Route};
+use super::workload_counts::WorkloadCounts;
 use crate::Violation;
 use crate::machine::{Honest, Machine};
 use crate::plan::Crash;
 
 /// Everything must be well this long after nothing goes wrong any more.
-const LIVE_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const LIVE_WITHIN: Duration = Duration::from_secs(20);
 /// Clients come to an end within this.
 const CLIENTS_END_WITHIN: Duration = Duration::from_secs(10);
 /// What clients sent last has been done, or lost, after this.
 const QUIET: Duration = Duration::from_secs(3);
-/// How often it is looked whether all is well.
-const LOOK: Duration = Duration::from_millis(20);
 /// First host of clients; brokers are before.
 const CLIENT_HOSTS: u16 = 1000;
 /// First of those that pay: others keep theirs.
 const PAYER_HOSTS: u16 = 2000;
+/// First of those that make appointments ...
+const PLANNER_HOSTS: u16 = 3000;
+/// ... and of those that lock queues, ...
+const LOCKER_HOSTS: u16 = 4000;
+/// ... so many in each group.
+const LOCKERS: u16 = 3;
+/// A half message is asked about so often where it is never to be given up.
+const CHECKS_WITHOUT_END: u32 = 1_000_000;
 
 /// What a run is made of. Drawn from a seed, or set by a test.
 #[derive(Clone, Debug)]
@@ -62,6 +74,12 @@ pub struct RunPlan {
     pub producers: u16,
     /// Whether each group has a client that sends transactions.
     pub pays: bool,
+    /// A half message that its producer was asked about so often is given up.
+    pub checks_max: u32,
+    /// Whether each group has a client that sends messages with due times and delays, and recalls some.
+    pub plans: bool,
+    /// Whether each group has clients that lock queues.
+    pub locks: bool,
     /// Consumers of each group, each of a consumer group of its own.
     pub consumers: u16,
     /// How long things go wrong.
@@ -74,6 +92,8 @@ pub struct RunPlan {
     pub meddler: Meddler,
     /// What replicas tell each other wrong.
     pub frame_meddler: FrameMeddler,
+    /// What processes do wrong.
+    pub mischief: ProcessMischief,
 }
 
 fn host(number: u16) -> HostId {
@@ -104,12 +124,16 @@ impl RunPlan {
             settings: StoreSettings { log, log_writes: LogWrites::Seen, ring_bytes },
             producers: 2,
             pays: false,
+            checks_max: CHECKS_WITHOUT_END,
+            plans: false,
+            locks: false,
             consumers: 2,
             lasts: Duration::from_secs(5),
             faults: Vec::new(),
             last_crash: None,
             meddler: Meddler::idle(),
             frame_meddler: FrameMeddler::idle(),
+            mischief: ProcessMischief::None,
         }
     }
 
@@ -149,7 +173,14 @@ impl RunPlan {
         Self { lasts, faults, ..plan }.replicated()
     }
 
-    fn machines(&self) -> u16 {
+    /// Whether a log may lose its beginning, or its bits.
+    fn may_lose_old_records(&self) -> bool {
+        let loses =
+            |fault: &ClusterFault| matches!(fault, ClusterFault::Retain { .. } | ClusterFault::OldBitRot { .. });
+        self.faults.iter().any(|(_, fault)| loses(fault))
+    }
+
+    pub(super) fn machines(&self) -> u16 {
         self.groups * self.replicas
     }
 
@@ -198,7 +229,10 @@ impl RunPlan {
         let last_crash = rng.random_bool(0.5).then_some(crash);
         // Drawn apart: what seeds have found before stays what it was.
         let pays = StdRng::seed_from_u64(salted(seed, "payers of a run")).random_bool(0.5);
-        Self { faults, last_crash, pays, ..plan }
+        let mut rng = StdRng::seed_from_u64(salted(seed, "times and locks of a run"));
+        let (plans, locks) = (rng.random_bool(0.5), rng.random_bool(0.3));
+        let checks_max = if rng.random_bool(0.4) { rng.random_range(1..5) } else { CHECKS_WITHOUT_END };
+        Self { faults, last_crash, pays, checks_max, plans, locks, ..plan }
     }
 }
 
@@ -251,28 +285,32 @@ pub fn run_plan<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<Clust
     let views: Vec<ReplicaView> = run.views().into_iter().flatten().collect();
     let (installations, mended) =
         views.iter().fold((0, 0), |sum, view| (sum.0 + view.installations, sum.1 + view.mended));
+    let workload = run.workload();
     let (entries, leaders) =
         run.watch.map_or((0, 0), |watch| (watch.borrow().committed() as u64, watch.borrow().leaders() as u64));
     let (audited, compared, longest_recovery) = (run.audited, run.compared, run.recovery);
     let member_changes = run.member_changes.get();
     let ran = ClusterSummary { audited, compared, longest_recovery, member_changes, ..run.cluster.summary() };
-    Ok(ClusterSummary { entries, leaders, installations, mended, ..ran })
+    Ok(ClusterSummary { workload, entries, leaders, installations, mended, ..ran })
 }
 
-struct Run<M: Machine> {
-    plan: RunPlan,
-    cluster: Cluster<M>,
-    clients: Vec<Task<()>>,
-    rng: StdRng,
-    audited: u64,
-    compared: u64,
-    recovery: Duration,
-    watch: Option<Rc<RefCell<GroupWatch>>>,
+/// One run on its way.
+pub(super) struct Run<M: Machine> {
+    pub(super) plan: RunPlan,
+    pub(super) cluster: Cluster<M>,
+    pub(super) clients: Vec<Task<()>>,
+    pub(super) rng: StdRng,
+    pub(super) audited: u64,
+    pub(super) compared: u64,
+    pub(super) recovery: Duration,
+    pub(super) watch: Option<Rc<RefCell<GroupWatch>>>,
     member_changes: Rc<Cell<u64>>,
     /// Machines that were members when all of those had everything.
-    members: Vec<usize>,
+    pub(super) members: Vec<usize>,
     /// By group.
-    payments: Vec<Rc<RefCell<Payments>>>,
+    pub(super) payments: Vec<Rc<RefCell<Payments>>>,
+    /// By group.
+    pub(super) appointments: Vec<Rc<RefCell<Appointments>>>,
 }
 
 impl<M: Machine + Clone> Run<M> {
@@ -288,6 +326,8 @@ impl<M: Machine + Clone> Run<M> {
                 settings: plan.settings.clone(),
                 meddler: plan.meddler.clone(),
                 frame_meddler: plan.frame_meddler.clone(),
+                mischief: plan.mischief,
+                checks_max: plan.checks_max,
                 place: plan.place(number),
             };
             cluster.add(Node::new(parts), number / plan.replicas, usize::from(plan.replicas));
@@ -301,6 +341,10 @@ impl<M: Machine + Clone> Run<M> {
         }
         let mut clients = Vec::new();
         let payments: Vec<Rc<RefCell<Payments>>> = (0..plan.groups).map(|_| Rc::default()).collect();
+        let appointments: Vec<Rc<RefCell<Appointments>>> = (0..plan.groups).map(|_| Rc::default()).collect();
+        // A log that loses its beginning gives up first what it would lose.
+        let may_be_given_up = plan.checks_max < CHECKS_WITHOUT_END || plan.may_lose_old_records();
+        payments.iter().for_each(|payments| payments.borrow_mut().may_be_given_up = may_be_given_up);
         for group in 0..plan.groups {
             for producer in 0..plan.producers {
                 let producer = Producer {
@@ -315,6 +359,13 @@ impl<M: Machine + Clone> Run<M> {
             }
             if plan.pays {
                 clients.push(cluster.spawn_client(Self::payer(&plan, &cluster, &payments, group).run()));
+            }
+            if plan.plans {
+                clients.push(cluster.spawn_client(Self::planner(&plan, &cluster, &appointments, group).run()));
+            }
+            if plan.locks {
+                let lockers = (0..LOCKERS).map(|number| Self::locker(&plan, &cluster, group, number));
+                clients.extend(lockers.map(|locker| cluster.spawn_client(locker.run())));
             }
             for consumer in 0..plan.consumers {
                 let consumer = Self::consumer(&plan, &cluster, &mut rng, group, consumer);
@@ -345,13 +396,12 @@ impl<M: Machine + Clone> Run<M> {
             member_changes,
             members: Vec::new(),
             payments,
+            appointments,
         }
     }
 
-    fn payer(plan: &RunPlan, cluster: &Cluster<M>, payments: &[Rc<RefCell<Payments>>], group: u16) -> Payer {
+    pub(super) fn payer(plan: &RunPlan, cluster: &Cluster<M>, payments: &[Rc<RefCell<Payments>>], group: u16) -> Payer {
         let mut rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(group)), "payer of a run"));
-        let loses =
-            |fault: &ClusterFault| matches!(fault, ClusterFault::Retain { .. } | ClusterFault::OldBitRot { .. });
         Payer {
             world: cluster.world().clone(),
             host: HostId(PAYER_HOSTS + group),
@@ -359,12 +409,52 @@ impl<M: Machine + Clone> Run<M> {
             route: plan.route(group),
             encoding: draw_encoding(&mut rng),
             payments: payments[usize::from(group)].clone(),
-            may_lose_old_records: plan.faults.iter().any(|(_, fault)| loses(fault)),
+            may_lose_old_records: plan.may_lose_old_records(),
+            unanswered: Vec::new(),
             rng,
         }
     }
 
-    fn consumer(plan: &RunPlan, cluster: &Cluster<M>, rng: &mut StdRng, group: u16, number: u16) -> Consumer {
+    pub(super) fn planner(
+        plan: &RunPlan,
+        cluster: &Cluster<M>,
+        appointments: &[Rc<RefCell<Appointments>>],
+        group: u16,
+    ) -> Planner {
+        let mut rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(group)), "planner of a run"));
+        Planner {
+            world: cluster.world().clone(),
+            host: HostId(PLANNER_HOSTS + group),
+            group,
+            route: plan.route(group),
+            encoding: draw_encoding(&mut rng),
+            appointments: appointments[usize::from(group)].clone(),
+            may_lose_old_records: plan.may_lose_old_records(),
+            rng,
+        }
+    }
+
+    pub(super) fn locker(plan: &RunPlan, cluster: &Cluster<M>, group: u16, number: u16) -> Locker {
+        let of_all = group * LOCKERS + number;
+        let mut rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(of_all)), "locker of a run"));
+        Locker {
+            world: cluster.world().clone(),
+            host: HostId(LOCKER_HOSTS + of_all),
+            group,
+            route: plan.route(group),
+            number,
+            encoding: draw_encoding(&mut rng),
+            rng,
+        }
+    }
+
+    pub(super) fn consumer(
+        plan: &RunPlan,
+        cluster: &Cluster<M>,
+        rng: &mut StdRng,
+        group: u16,
+        number: u16,
+    ) -> Consumer {
         Consumer {
             world: cluster.world().clone(),
             host: client_host(group * (plan.producers + plan.consumers) + plan.producers + number),
@@ -407,25 +497,12 @@ impl<M: Machine + Clone> Run<M> {
         self.cluster.run(QUIET, || false).map(drop)
     }
 
-    /// Ends what is open, and compares what was meant with what is there.
-    fn audit_payments(&mut self, group: u16) -> Result<(), Violation> {
-        let mut payer = Self::payer(&self.plan, &self.cluster, &self.payments, group);
-        let world = self.cluster.world().clone();
-        let task = self.cluster.spawn_client(async move {
-            loop {
-                let audited = payer.audit().await;
-                match world.accept(audited) {
-                    Some(None) => world.clock.sleep(Duration::from_millis(100)).await,
-                    Some(Some(_)) | None => return,
-                }
-            }
-        });
-        if !self.cluster.run(LIVE_WITHIN, || task.is_done())? {
-            return Err(Violation(format!(
-                "payments of group {group} are not what they were meant to be within {LIVE_WITHIN:?}"
-            )));
-        }
-        Ok(())
+    fn workload(&self) -> WorkloadCounts {
+        let mut counts = WorkloadCounts::default();
+        self.payments.iter().for_each(|payments| counts.add_payments(payments.borrow().counts()));
+        self.appointments.iter().for_each(|appointments| counts.add_appointments(appointments.borrow().counts()));
+        counts.add_locks(&self.cluster.world().oracle.borrow().locks);
+        counts
     }
 
     fn crash_all(&mut self, crash: Crash) -> Result<(), Violation> {
@@ -436,23 +513,8 @@ impl<M: Machine + Clone> Run<M> {
         self.cluster.run(Duration::from_millis(200), || false).map(drop)
     }
 
-    /// Reads all there is, and compares.
-    fn audit(&mut self) -> Result<(), Violation> {
-        self.wait_for_replicas()?;
-        for group in 0..self.plan.groups {
-            for number in 0..self.plan.consumers.max(self.plan.replicas) {
-                self.audit_as(group, number)?;
-            }
-            let is_rotten = |fault: &ClusterFault| matches!(fault, ClusterFault::OldBitRot { .. });
-            if self.plan.pays && !self.plan.faults.iter().any(|(_, fault)| is_rotten(fault)) {
-                self.audit_payments(group)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Numbers of the machines that are members, by the account of their leader.
-    fn member_machines(&self) -> Vec<usize> {
+    pub(super) fn member_machines(&self) -> Vec<usize> {
         let views = only_members(self.views().into_iter().flatten().collect());
         if self.plan.replicas == 1 || views.is_empty() {
             return (0..usize::from(self.plan.replicas)).collect();
@@ -460,81 +522,18 @@ impl<M: Machine + Clone> Run<M> {
         views.iter().map(|view| view.node as usize - 1).collect()
     }
 
-    fn views(&self) -> Vec<Option<ReplicaView>> {
+    pub(super) fn views(&self) -> Vec<Option<ReplicaView>> {
         let view = |number: u16| {
             let process = self.cluster.node(usize::from(number)).process()?;
             process.shard().replica_view()
         };
         (0..self.plan.machines()).map(view).collect()
     }
-
-    /// Waits until every replica has all that any has.
-    fn wait_for_replicas(&mut self) -> Result<(), Violation> {
-        if self.plan.replicas == 1 {
-            return Ok(());
-        }
-        let until = self.cluster.clock().now() + LIVE_WITHIN;
-        while self.cluster.clock().now() < until {
-            let views: Option<Vec<ReplicaView>> = self.views().into_iter().collect();
-            let views = views.map(only_members);
-            let is_whole = views.is_some_and(|views| {
-                let end = views.iter().map(|view| view.end).max_by_key(|end| (end.term, end.index));
-                let has_all = |view: &ReplicaView| Some(view.end) == end && view.applied == view.end.index;
-                !views.is_empty() && views.iter().all(|view| has_all(view) && view.is_trusted && !view.is_stopped)
-            });
-            if is_whole && !self.nodes().iter().any(|node| node.is_damaged()) {
-                self.members = self.member_machines();
-                return self.compare_replicas();
-            }
-            self.cluster.run(LOOK, || false)?;
-        }
-        let views = self.views();
-        Err(Violation(format!("{LIVE_WITHIN:?} after everything was healed the replicas are not the same: {views:#?}")))
-    }
-
-    fn nodes(&self) -> Vec<&Node<M>> {
-        (0..self.plan.machines()).map(|number| self.cluster.node(usize::from(number))).collect()
-    }
-
-    fn compare_replicas(&mut self) -> Result<(), Violation> {
-        let Some(watch) = &self.watch else { return Ok(()) };
-        let may_rot = self.plan.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::OldBitRot { .. }));
-        let members: Vec<&Node<M>> =
-            self.member_machines().into_iter().map(|number| self.cluster.node(number)).collect();
-        self.compared = watch.borrow().compare_logs(&members, may_rot)?;
-        Ok(())
-    }
-
-    /// As a consumer group, or again as the last of them; from another machine of the broker group each.
-    fn audit_as(&mut self, group: u16, number: u16) -> Result<(), Violation> {
-        let consumer = number.min(self.plan.consumers - 1);
-        let mut auditor = Self::consumer(&self.plan, &self.cluster, &mut self.rng, group, consumer);
-        let members = if self.members.is_empty() { self.member_machines() } else { self.members.clone() };
-        let machine = members[usize::from(number) % members.len()];
-        auditor.route = vec![auditor.route[machine]];
-        let (world, messages) = (self.cluster.world().clone(), Rc::<RefCell<Option<u64>>>::default());
-        let found = messages.clone();
-        let task = self.cluster.spawn_client(async move {
-            while found.borrow().is_none() {
-                let audited = auditor.audit().await;
-                match world.accept(audited) {
-                    Some(messages) => *found.borrow_mut() = messages,
-                    None => return,
-                }
-                world.clock.sleep(Duration::from_millis(100)).await;
-            }
-        });
-        if !self.cluster.run(LIVE_WITHIN, || task.is_done())? {
-            return Err(Violation(format!("group {group} cannot be read within {LIVE_WITHIN:?}")));
-        }
-        self.audited += messages.borrow().unwrap_or(0);
-        Ok(())
-    }
 }
 
 /// Those that are members by the account of who leads; none if nobody does, or a change of them is under way, which would go on
 /// by itself.
-fn only_members(views: Vec<ReplicaView>) -> Vec<ReplicaView> {
+pub(super) fn only_members(views: Vec<ReplicaView>) -> Vec<ReplicaView> {
     let leader = views.iter().filter(|view| view.serves).max_by_key(|view| view.term);
     let settled = leader.filter(|leader| leader.members == leader.voters && leader.voters_before == 0);
     let Some(members) = settled.map(|leader| leader.members) else { return Vec::new() };

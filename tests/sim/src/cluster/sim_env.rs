@@ -15,7 +15,7 @@ use storage::file::sim::Executor;
 use super::clock::Clock;
 
 /// What machines' clocks show at the beginning, ms since 1970: a day in 2026.
-const BEGAN_MS: i64 = 1_795_256_196_772;
+pub const BEGAN_MS: i64 = 1_795_256_196_772;
 
 /// What one machine's clock shows: the cluster's time, and how far this clock is off. Clones are the same clock.
 #[derive(Clone)]
@@ -43,9 +43,21 @@ impl WallClock {
         self.ahead_max_ms.set(self.ahead_max_ms.get().max(self.ahead_ms.get()));
     }
 
-    /// From now on it shows no less than it ever would have.
-    pub fn catch_up(&self) {
-        self.ahead_ms.set(self.ahead_max_ms.get());
+    /// How far it is ahead, ms.
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms.get()
+    }
+
+    /// The most it ever was ahead, ms.
+    pub fn ahead_max_ms(&self) -> i64 {
+        self.ahead_max_ms.get()
+    }
+
+    /// From now on it is ahead by so much, which is no less than it ever was.
+    pub fn catch_up(&self, ahead_ms: i64) {
+        assert!(ahead_ms >= self.ahead_max_ms.get(), "it shows no less than it ever would have");
+        self.ahead_ms.set(ahead_ms);
+        self.ahead_max_ms.set(ahead_ms);
     }
 }
 
@@ -53,6 +65,8 @@ impl WallClock {
 pub struct SimEnv<D> {
     clock: Clock,
     wall_clock: WallClock,
+    /// The process takes its clock for so much later, ms.
+    hurries_ms: i64,
     executor: Executor,
     rng: RefCell<StdRng>,
     disk: PhantomData<D>,
@@ -61,7 +75,12 @@ pub struct SimEnv<D> {
 impl<D> SimEnv<D> {
     /// The world of one process.
     pub fn new(clock: Clock, wall_clock: WallClock, executor: Executor, rng: StdRng) -> Self {
-        Self { clock, wall_clock, executor, rng: RefCell::new(rng), disk: PhantomData }
+        Self { clock, wall_clock, hurries_ms: 0, executor, rng: RefCell::new(rng), disk: PhantomData }
+    }
+
+    /// One that takes its clock for so much later than it is.
+    pub fn hurried(self, ahead_ms: i64) -> Self {
+        Self { hurries_ms: ahead_ms, ..self }
     }
 }
 
@@ -69,7 +88,7 @@ impl<D: Disk> Env for SimEnv<D> {
     type Disk = D;
 
     fn now_ms(&self) -> i64 {
-        self.wall_clock.now_ms()
+        self.wall_clock.now_ms() + self.hurries_ms
     }
 
     fn instant(&self) -> Instant {

@@ -1,5 +1,6 @@
 package interop;
 
+import interop.scenario.AcrossFailover;
 import interop.scenario.Attended;
 import interop.scenario.Broadcast;
 import interop.scenario.CrashConsumer;
@@ -74,6 +75,7 @@ public final class Interop {
         Map.entry("traced", Traced::run),
         Map.entry("query-by-key", QueryByKey::run),
         Map.entry("timers", Timers::run),
+        Map.entry("across-failover", AcrossFailover::run),
         Map.entry("attended", Attended::run),
         Map.entry("crash-producer", CrashProducer::run),
         Map.entry("crash-consumer", CrashConsumer::run),
