@@ -241,10 +241,11 @@ impl<E: Env> Shard<E> {
     }
 
     /// Enters [`Phase::HandsOver`] with everything in the log that tables hold: an entry that is made while a transfer is under
-    /// way cannot be proposed.
+    /// way cannot be proposed. A log without room takes none of that any more; who waits for it is refused, and tables are taken back.
     async fn stop_appends(self: &Rc<Self>, replica: &Replica, until: u64) -> bool {
         while replica.leads() && replica.ticks.get() < until {
-            if replica.group.borrow().can_propose() && self.log_changes() && self.log_offsets() {
+            let are_logged = self.log_changes() && self.log_offsets();
+            if replica.group.borrow().can_propose() && (are_logged || !self.has_room()) {
                 replica.enter(Phase::HandsOver);
                 self.sweep_end();
                 return true;
