@@ -30,8 +30,10 @@ pub struct SeedCount {
 /// Of the tests of one store. A build without optimization takes some twenty times as long.
 pub const STORE_SEEDS: SeedCount =
     SeedCount { variable: "SIM_SEEDS", default: if cfg!(debug_assertions) { 1_000 } else { 20_000 }, one_in: 1 };
-/// Of the tests of whole clusters.
+/// Of groups of replicas.
 pub const CLUSTER_SEEDS: SeedCount = SeedCount { variable: "CLUSTER_SEEDS", default: 1_000, one_in: 1 };
+/// Of clusters of brokers that stand alone.
+pub const LONE_SEEDS: SeedCount = SeedCount { one_in: 2, ..CLUSTER_SEEDS };
 /// Of groups whose members change, which take longer.
 pub const MEMBER_SEEDS: SeedCount = SeedCount { one_in: 5, ..CLUSTER_SEEDS };
 

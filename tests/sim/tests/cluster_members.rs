@@ -6,7 +6,6 @@ use sim::cluster::fault_plan::ClusterFault;
 use sim::cluster::network::HostId;
 use sim::cluster::operator::Wish;
 use sim::cluster::run::{RunPlan, run_members_seed, run_plan};
-use sim::machine::Honest;
 use sim::plan::Crash;
 use sim::seeds::{MEMBER_SEEDS, run_seeds};
 use storage::commit_log::FlushMode;
@@ -31,7 +30,7 @@ fn comes_true(founders: u16, wishes: &[Wish]) {
         let wishes = Some(wishes.to_vec());
         let calm = RunPlan::calm_group(seed, 5, flush);
         let plan = RunPlan { founders, wishes: wishes.clone(), lasts: Duration::from_secs(12), ..calm };
-        match run_plan(plan, &Honest) {
+        match run_plan(plan) {
             Ok(summary) => {
                 assert_eq!(Some(summary.member_changes), wishes.map(|wishes| wishes.len() as u64), "seed={seed}")
             }
@@ -72,7 +71,7 @@ fn nodes_that_were_removed_do_not_found_a_group_again_with_a_lost_disk() {
         let calm = RunPlan::calm_group(seed, 5, flush);
         let plan =
             RunPlan { founders: 2, wishes: Some(wishes.clone()), faults, lasts: Duration::from_secs(20), ..calm };
-        match run_plan(plan, &Honest) {
+        match run_plan(plan) {
             Ok(summary) => assert_eq!((summary.member_changes, summary.lost_disks), (3, 1), "seed={seed}"),
             Err(violation) => panic!("seed={seed}: {violation}"),
         }
@@ -88,7 +87,7 @@ fn a_founder_that_lost_its_disk_and_is_to_found_nothing_again_learns_who_the_mem
         let calm = RunPlan::calm_group(seed, 5, flush);
         let faults = vec![(Duration::from_secs(2), lost)];
         let plan = RunPlan { founders: 3, wishes: Some(Vec::new()), faults, ..calm };
-        if let Err(violation) = run_plan(plan, &Honest) {
+        if let Err(violation) = run_plan(plan) {
             panic!("seed={seed}: {violation}");
         }
     }

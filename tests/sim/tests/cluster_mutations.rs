@@ -9,8 +9,8 @@ use sim::cluster::fault_plan::ClusterFault;
 use sim::cluster::frame_meddler::{FrameMeddler, FrameMischief};
 use sim::cluster::meddler::{Meddler, Mischief};
 use sim::cluster::process_mischief::ProcessMischief;
-use sim::cluster::run::{RunPlan, run_plan};
-use sim::machine::{Honest, Liar, Lie};
+use sim::cluster::run::{RunPlan, run_plan, run_plan_on_liars};
+use sim::machine::{Liar, Lie};
 use sim::plan::Crash;
 use storage::commit_log::FlushMode;
 
@@ -35,7 +35,7 @@ fn is_found_out(mischief: Mischief, words: &[&str]) {
         let mut objection = String::new();
         found_after(&format!("{mischief:?}, every {every}"), SEEDS_MAX, |seed| {
             let plan = RunPlan { meddler: Meddler::new(mischief, every), ..RunPlan::draw(*seed) };
-            let found = run_plan(plan, &Honest).err();
+            let found = run_plan(plan).err();
             objection = found.as_ref().map(|Violation(found)| found.clone()).unwrap_or_default();
             found.is_some()
         });
@@ -51,10 +51,10 @@ fn lie_is_found_out(lie: Lie, flush: FlushMode, crash: Crash) {
             let crashed = ClusterFault::Crash { node: 0, crash, down: at(100) };
             let faults = (1..4).map(|number| (at(1200 * number), crashed.clone())).collect();
             let plan = RunPlan { faults, ..RunPlan::calm(*seed, flush) };
-            let honest = run_plan(plan.clone(), &Honest);
+            let honest = run_plan(plan.clone());
             assert!(honest.is_ok(), "without the lie, seed {seed}: {honest:?}");
             // A store that trips over its own asserts has noticed too.
-            let ran = catch_unwind(AssertUnwindSafe(|| run_plan(plan, &Liar::new(lie, every))));
+            let ran = catch_unwind(AssertUnwindSafe(|| run_plan_on_liars(plan, &Liar::new(lie, every))));
             !matches!(ran, Ok(Ok(_)))
         });
     }
@@ -65,7 +65,7 @@ fn frame_mischief_is_found_out(mischief: FrameMischief, seeds_max: u64) {
     for every in [1, 5] {
         found_after(&format!("in a group, {mischief:?}, every {every}"), seeds_max, |seed| {
             let plan = RunPlan { frame_meddler: FrameMeddler::new(mischief, every), ..RunPlan::draw_group(*seed) };
-            !matches!(catch_unwind(AssertUnwindSafe(|| run_plan(plan, &Honest))), Ok(Ok(_)))
+            !matches!(catch_unwind(AssertUnwindSafe(|| run_plan(plan))), Ok(Ok(_)))
         });
     }
 }
@@ -93,9 +93,9 @@ fn a_sync_skipped_on_a_majority_is_found_out() {
         // All at once: what any of them had, and had not synced, is gone.
         let faults = (1..4).flat_map(|round| (0..3).map(move |node| crash(1200 * round, node))).collect();
         let plan = RunPlan { faults, ..RunPlan::calm_group(*seed, 3, FlushMode::Sync) };
-        let honest = run_plan(plan.clone(), &Honest);
+        let honest = run_plan(plan.clone());
         assert!(honest.is_ok(), "without the lie, seed {seed}: {honest:?}");
-        let ran = catch_unwind(AssertUnwindSafe(|| run_plan(plan, &Liar::new(Lie::SkippedSync, 1))));
+        let ran = catch_unwind(AssertUnwindSafe(|| run_plan_on_liars(plan, &Liar::new(Lie::SkippedSync, 1))));
         !matches!(ran, Ok(Ok(_)))
     });
 }
@@ -154,9 +154,9 @@ fn later_plan(seed: u64, replicas: u16) -> RunPlan {
 fn is_found_out_later(what: &str, words: &str, honest: impl Fn(u64) -> RunPlan, spoil: impl Fn(RunPlan) -> RunPlan) {
     let mut objection = String::new();
     found_after(what, SEEDS_MAX, |seed| {
-        let found = run_plan(honest(*seed), &Honest);
+        let found = run_plan(honest(*seed));
         assert!(found.is_ok(), "without it, seed {seed}: {found:?}");
-        objection = run_plan(spoil(honest(*seed)), &Honest).err().map(|Violation(why)| why).unwrap_or_default();
+        objection = run_plan(spoil(honest(*seed))).err().map(|Violation(why)| why).unwrap_or_default();
         !objection.is_empty()
     });
     assert!(objection.contains(words), "{what} is taken for something else: {objection}");
@@ -224,6 +224,6 @@ fn bit_rot_of_a_machine_alone_is_found_out() {
         let rot = (at, ClusterFault::BitRot { node: 0, bits: 200 });
         let crash = (at + Duration::from_millis(1), ClusterFault::Crash { node: 0, crash: Crash::Kill, down: at });
         let plan = RunPlan { faults: vec![rot, crash], ..RunPlan::calm(*seed, FlushMode::Sync) };
-        run_plan(plan, &Honest).is_err()
+        run_plan(plan).is_err()
     });
 }

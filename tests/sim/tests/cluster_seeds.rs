@@ -1,11 +1,11 @@
 //! Random clusters: brokers, clients and a network on which everything goes wrong, then is well again.
 
 use sim::cluster::run::{run_group_seed, run_seed};
-use sim::seeds::{CLUSTER_SEEDS, run_seeds};
+use sim::seeds::{CLUSTER_SEEDS, LONE_SEEDS, run_seeds};
 
 #[test]
 fn brokers_keep_their_promises_whatever_goes_wrong() {
-    run_seeds("brokers_keep_their_promises_whatever_goes_wrong", CLUSTER_SEEDS, run_seed);
+    run_seeds("brokers_keep_their_promises_whatever_goes_wrong", LONE_SEEDS, run_seed);
 }
 
 #[test]

@@ -7,7 +7,6 @@ use sim::cluster::fault_plan::ClusterFault;
 use sim::cluster::message_faults::{MessageChances, MessageCounts};
 use sim::cluster::network::HostId;
 use sim::cluster::run::{RunPlan, run_plan};
-use sim::machine::Honest;
 use sim::plan::Crash;
 use sim::seeds::Total;
 use storage::commit_log::FlushMode;
@@ -30,7 +29,7 @@ fn links_around(node: u16) -> Vec<(HostId, HostId)> {
 fn is_well(plan: impl Fn(u64) -> RunPlan) -> ClusterSummary {
     let mut total = ClusterSummary::default();
     for seed in 0..SEEDS {
-        match run_plan(plan(seed), &Honest) {
+        match run_plan(plan(seed)) {
             Ok(summary) => total.add(&summary),
             Err(violation) => panic!("seed={seed}: {violation}"),
         }

@@ -8,7 +8,6 @@ use sim::Violation;
 use sim::cluster::cluster_summary::ClusterSummary;
 use sim::cluster::fault_plan::ClusterFault;
 use sim::cluster::run::{RunPlan, run_plan};
-use sim::machine::Honest;
 use sim::plan::Crash;
 use storage::commit_log::FlushMode;
 
@@ -31,7 +30,7 @@ fn retention(from: u64, to: u64) -> impl Iterator<Item = (Duration, ClusterFault
 
 fn tell(seed: u64, flush: FlushMode, lasts: u64, faults: Vec<(Duration, ClusterFault)>) -> ClusterSummary {
     let plan = RunPlan { lasts: at(lasts), faults, producers: 3, ..RunPlan::calm_group(seed, 3, flush) };
-    match run_plan(plan, &Honest) {
+    match run_plan(plan) {
         Ok(summary) => summary,
         Err(Violation(what)) => panic!("seed={seed}, {flush:?}: {what}"),
     }

@@ -6,7 +6,6 @@ use sim::cluster::cluster_summary::ClusterSummary;
 use sim::cluster::fault_plan::ClusterFault;
 use sim::cluster::network::HostId;
 use sim::cluster::run::{RunPlan, run_plan};
-use sim::machine::Honest;
 use sim::plan::Crash;
 use sim::seeds::Total;
 use storage::commit_log::FlushMode;
@@ -36,7 +35,7 @@ fn calm(seed: u64, replicas: u16) -> RunPlan {
 fn is_well(plan: impl Fn(u64) -> RunPlan) -> ClusterSummary {
     let mut total = ClusterSummary::default();
     for seed in 0..SEEDS {
-        match run_plan(plan(seed), &Honest) {
+        match run_plan(plan(seed)) {
             Ok(summary) => total.add(&summary),
             Err(violation) => panic!("seed={seed}: {violation}"),
         }

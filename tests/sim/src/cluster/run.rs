@@ -33,7 +33,7 @@ use super::process_mischief::ProcessMischief;
 use super::producer::{Producer, ProducerPlan, Route};
 use super::workload_counts::WorkloadCounts;
 use crate::Violation;
-use crate::machine::{Honest, Machine};
+use crate::machine::{Honest, Liar, Machine};
 use crate::plan::Crash;
 
 /// Everything must be well this long after nothing goes wrong any more.
@@ -240,21 +240,21 @@ impl RunPlan {
 /// # Errors
 /// The first thing that was wrong.
 pub fn run_seed(seed: u64) -> Result<ClusterSummary, Violation> {
-    run_plan(RunPlan::draw(seed), &Honest)
+    run_plan(RunPlan::draw(seed))
 }
 
 /// Runs the plan of a seed for a group of replicas.
 /// # Errors
 /// The first thing that was wrong.
 pub fn run_group_seed(seed: u64) -> Result<ClusterSummary, Violation> {
-    run_plan(RunPlan::draw_group(seed), &Honest)
+    run_plan(RunPlan::draw_group(seed))
 }
 
 /// Runs the plan of a seed for a group whose members change.
 /// # Errors
 /// The first thing that was wrong.
 pub fn run_members_seed(seed: u64) -> Result<ClusterSummary, Violation> {
-    run_plan(RunPlan::draw_members(seed), &Honest)
+    run_plan(RunPlan::draw_members(seed))
 }
 
 /// Whether it is one of those that are tried while members change, see [`super::promise`]. Where a sync fails in ASYNC_FLUSH,
@@ -267,10 +267,22 @@ fn goes_with_changing_members(fault: &ClusterFault, flush: FlushMode) -> bool {
     }
 }
 
-/// Runs a plan on machines that do what `hardware` does.
+/// Runs a plan on machines that keep their word.
 /// # Errors
 /// The first thing that was wrong.
-pub fn run_plan<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<ClusterSummary, Violation> {
+pub fn run_plan(plan: RunPlan) -> Result<ClusterSummary, Violation> {
+    run_on(plan, &Honest)
+}
+
+/// Runs a plan on machines that do not.
+/// # Errors
+/// The first thing that was wrong.
+pub fn run_plan_on_liars(plan: RunPlan, liar: &Liar) -> Result<ClusterSummary, Violation> {
+    run_on(plan, liar)
+}
+
+// Of this crate alone: whoever else calls something generic compiles all of a broker once more.
+fn run_on<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<ClusterSummary, Violation> {
     if std::env::var_os("TRACE").is_some() {
         eprintln!("{plan:#?}");
     }
