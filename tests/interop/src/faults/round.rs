@@ -96,6 +96,11 @@ pub fn run(
     random: &mut StdRng,
     scratch: &Scratch,
 ) -> Outcome {
+    if group.shards() > 1 {
+        // Where one node leads all groups, as it may just after their start, its death leaves no other to send to; and clients
+        // ask for routes every 30 s only.
+        group.wait_until_balanced();
+    }
     let target = group.target();
     let mut clients = WorkingClients::start(&target, name, &[("pause-ms", PAUSE_MS)], scratch);
     clients.expect_acknowledged(ACKNOWLEDGED_MIN);
@@ -103,10 +108,6 @@ pub fn run(
     if fault.forgets() {
         // What only the forgetful one and a slow one have would be lost with it: a majority of those who remember.
         (0..group.shards()).for_each(|shard| wait_until_all_have_it(group, shard));
-    }
-    if group.shards() > 1 {
-        // Where one node leads all groups, as it may just after their start, its death leaves no other to send to.
-        group.wait_until_balanced();
     }
     let victims = victims(group, fault, random);
     let shards: Vec<u16> = (0..group.shards()).filter(|shard| victims.contains(&group.leader(*shard))).collect();
