@@ -99,15 +99,15 @@ impl WorkingClients {
         text.lines().map(|line| failed_send(line).unwrap_or_else(|| panic!("no failed send: {line:?}"))).collect()
     }
 
-    /// Connections of the producer that were not closed but reset, by its log.
+    /// Requests of the producer that timed out on connections which had been reset, by its log.
     ///
     /// # Panics
     /// When it has no log.
     #[must_use]
-    pub fn connections_reset(&self, scratch: &Scratch) -> usize {
+    pub fn timeouts_after_reset(&self, scratch: &Scratch) -> usize {
         let log = java::log(&self.name, PRODUCER, scratch);
         let text = fs::read_to_string(&log).unwrap_or_else(|error| panic!("cannot read {}: {error}", log.display()));
-        text.lines().filter(|line| line.ends_with("SocketException: Connection reset")).count()
+        timeouts_after_reset(&text)
     }
 
     /// The longest time within `since_ms..end_ms` without an acknowledged send of `broker`, or of any when none is named.
@@ -191,9 +191,33 @@ fn longest_gap(times: impl Iterator<Item = u64>, since_ms: u64, end_ms: u64) -> 
     times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
 }
 
+/// The client writes of both with the connection's id: `… exceptionCaught channel[addr=…, id=5c91ce2b]` and the cause in the next
+/// line, later `… wait response timeout exception, the channel[addr=…, id=5c91ce2b]`.
+fn timeouts_after_reset(log: &str) -> usize {
+    let lines: Vec<&str> = log.lines().collect();
+    let id = |line: &str| Some(line.trim_end().strip_suffix(']')?.rsplit_once("id=")?.1.to_owned());
+    let resets =
+        lines.windows(2).filter(|two| two[0].contains("exceptionCaught") && two[1].ends_with("Connection reset"));
+    let reset: Vec<String> = resets.filter_map(|two| id(two[0])).collect();
+    let timeouts = lines.iter().filter(|line| line.contains("wait response timeout exception"));
+    timeouts.filter_map(|line| id(line)).filter(|id| reset.contains(id)).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timeout_counts_where_its_own_connection_was_reset() {
+        let log = "WARN w - NETTY CLIENT PIPELINE: exceptionCaught channel[addr=10.0.0.3:7780, id=5c91ce2b]\n\
+                   java.net.SocketException: Connection reset\n\
+                   WARN w - NETTY CLIENT PIPELINE: exceptionCaught channel[addr=10.0.0.3:7780, id=00000001]\n\
+                   java.io.IOException: something else\n\
+                   WARN s - invokeSync: wait response timeout exception, the channel[addr=10.0.0.3:7780, id=5c91ce2b]\n\
+                   WARN s - invokeSync: wait response timeout exception, the channel[addr=10.0.0.3:7780, id=00000001]\n\
+                   WARN s - invokeSync: wait response timeout exception, the channel[addr=10.0.0.2:7780, id=00000002]\n";
+        assert_eq!(timeouts_after_reset(log), 1);
+    }
 
     #[test]
     fn a_silence_may_lie_between_two_acknowledgements_or_at_either_end() {

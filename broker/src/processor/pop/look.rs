@@ -4,29 +4,22 @@ use std::rc::Rc;
 
 use protocol::code::ResponseCode;
 
-use super::invalid;
-use super::take::{Waits, attempt_id, check, looking};
+use super::take::{Waits, attempt_id, check, looking, messages_max};
 use crate::env::Env;
 use crate::pop::{PopJob, PopKind};
 use crate::processor::pull::inline_filter;
 use crate::request::{Halt, Request};
 use crate::shard::Shard;
 
-/// Messages of one look.
-const MESSAGES_MAX: i32 = 32;
-
 /// PEEK_MESSAGE: what a pop would give out now.
 pub(crate) fn peek<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let header = request.header;
     let (group, topic) = (header.require_str("consumerGroup")?, header.require_str("topic")?);
     let queue_id: i32 = header.require("queueId")?;
-    let messages_max: i32 = header.require("maxMsgNums")?;
-    if !(1..=MESSAGES_MAX).contains(&messages_max) {
-        return Err(invalid(format!("header field `maxMsgNums` is {messages_max}; wanted 1 to {MESSAGES_MAX}")));
-    }
+    let messages_max = messages_max(request)?;
     check(shard, request, group, topic, queue_id)?;
     let job = looking(shard, request.ticket(), PopKind::Peek, group, topic);
-    PopJob { queue_id, messages_max: messages_max as usize, ..job }.begin(shard, 0);
+    PopJob { queue_id, messages_max, ..job }.begin(shard, 0);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::request::{Halt, Request, Ticket};
 use crate::shard::Shard;
 use crate::topic_table::perm;
 
-/// Messages of one pop.
+/// Messages of one pop or look.
 const MESSAGES_MAX: i32 = 32;
 /// Longest time a pop may ask to be held.
 const HOLD_MS_MAX: i64 = 600_000;
@@ -26,16 +26,13 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let header = request.header;
     let (group, topic) = (header.require_str("consumerGroup")?, header.require_str("topic")?);
     let queue_id: i32 = header.require("queueId")?;
-    let messages_max: i32 = header.require("maxMsgNums")?;
+    let messages_max = messages_max(request)?;
     let invisible_ms: i64 = header.require("invisibleTime")?;
     let begin = match header.require("initMode")? {
         0 => Begin::First,
         1 => Begin::Last,
         mode => return Err(invalid(format!("header field `initMode` is {mode}; wanted 0 (min) or 1 (max)"))),
     };
-    if !(1..=MESSAGES_MAX).contains(&messages_max) {
-        return Err(invalid(format!("header field `maxMsgNums` is {messages_max}; wanted 1 to {MESSAGES_MAX}")));
-    }
     if !(1..=INVISIBLE_MS_MAX).contains(&invisible_ms) {
         return Err(invalid(format!(
             "header field `invisibleTime` is {invisible_ms}; wanted 1 to {INVISIBLE_MS_MAX} ms"
@@ -60,7 +57,7 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
         group: shard.metrics.group_name(slot, group),
         topic: topic.into(),
         queue_id,
-        messages_max: messages_max as usize,
+        messages_max,
         invisible_ms,
         begin,
         filter,
@@ -161,4 +158,13 @@ pub(super) fn looking<E: Env>(shard: &Shard<E>, ticket: Ticket, kind: PopKind, g
         retries: shard.retry_topics(group, topic),
         slot,
     }
+}
+
+/// How many messages a pop or look may give.
+pub(super) fn messages_max(request: &Request<'_>) -> Result<usize, Halt> {
+    let wanted: i32 = request.header.require("maxMsgNums")?;
+    if !(1..=MESSAGES_MAX).contains(&wanted) {
+        return Err(invalid(format!("header field `maxMsgNums` is {wanted}; wanted 1 to {MESSAGES_MAX}")));
+    }
+    Ok(wanted as usize)
 }

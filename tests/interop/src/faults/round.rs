@@ -121,7 +121,7 @@ pub fn run(
     let silence_of = |broker: &str| clients.longest_silence_ms(broker, began_ms, ended_ms);
     let of_groups = shards.iter().map(|shard| silence_of(&group.broker(*shard))).max();
     let silence_ms = silence_of("");
-    let (cut_off, failed) = told_apart(clients.failed(), died_ms, clients.connections_reset(scratch));
+    let (cut_off, failed) = told_apart(clients.failed(), died_ms, clients.timeouts_after_reset(scratch));
     let acknowledged = clients.acknowledged().len();
     let _ = clients.finish(scratch);
     // Registered is not enough: the victim takes part again, and has what it missed.
@@ -140,13 +140,13 @@ pub fn run(
 }
 
 /// The number of sends that were cut off, see [`Outcome::cut_off`], and all the others that failed.
-fn told_apart(failed: Vec<FailedSend>, died_ms: Option<u64>, connections_reset: usize) -> (usize, Vec<FailedSend>) {
+fn told_apart(failed: Vec<FailedSend>, died_ms: Option<u64>, timeouts_after_reset: usize) -> (usize, Vec<FailedSend>) {
     let is_cut_off = |failed: &FailedSend| {
         let began_ms = failed.at_ms - failed.took_ms;
         failed.took_ms >= CLIENT_TIMEOUT_MS && died_ms.is_some_and(|died_ms| began_ms <= died_ms)
     };
     let (cut_off, mut others): (Vec<_>, Vec<_>) = failed.into_iter().partition(is_cut_off);
-    if cut_off.len() > connections_reset {
+    if cut_off.len() > timeouts_after_reset {
         // Something else kept them waiting.
         others.extend(cut_off);
         return (0, others);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_send_without_a_connection_that_was_reset_was_not_cut_off() {
+    fn a_send_that_timed_out_on_a_sound_connection_was_not_cut_off() {
         let hung = vec![failed(DIED_MS - 1, 3_005)];
         assert_eq!(told_apart(hung.clone(), Some(DIED_MS), 0), (0, hung));
     }

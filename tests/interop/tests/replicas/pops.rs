@@ -59,7 +59,7 @@ fn popped_messages_are_out_done_and_back_whoever_leads() {
             kills += 1;
             let old = group.leader(0);
             group.node(old).kill_nine();
-            thread::sleep(Duration::from_millis(500));
+            let _ = group.leader_but(old, 0);
             group.node(old).start();
             group.wait_until_complete();
             let leader = group.leader(0);
