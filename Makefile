@@ -10,12 +10,15 @@ BENCH ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 3
 FUZZ_FEATURES ?=
-# Fresh simulation seeds in `make sim-quick`.
+# Simulation seeds in `make sim-quick`.
 SEEDS ?= 12000
 # Of groups of replicas; half as many of clusters of brokers that stand alone, a fifth of groups whose members change.
 CLUSTER_SEEDS ?= 1000
 # Of groups of bare Raft replicas.
 RAFT_SEEDS ?= 2000
+# Where the seeds of `make sim-quick` begin: elsewhere for each commit, so that each tries others, and at the same ones whenever
+# that commit is tested again, so that a failure comes again.
+FIRST_SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=11 HEAD 2>/dev/null || printf '%x' "$$(date +%s)")")
 # Seconds of fresh simulation seeds in `make sim`, and of faults in `make chaos`.
 SECONDS ?= 600
 # Repeats a simulation or the faults of `make chaos`; empty: a fresh one.
@@ -68,10 +71,10 @@ counted-update:
 counted-profile:
 	$(CARGO) run --release --locked -q -p counted -- --profile $(BENCH)
 
-## sim-quick: SEEDS fresh seeds of the simulated disk, CLUSTER_SEEDS of clusters, every story, fault and mutation; RAFT_SEEDS of Raft alone
+## sim-quick: SEEDS seeds of the simulated disk, CLUSTER_SEEDS of clusters, every story, fault and mutation; RAFT_SEEDS of Raft alone
 sim-quick:
-	SIM_SEEDS=$(SEEDS) CLUSTER_SEEDS=$(CLUSTER_SEEDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
-	SIM_SEEDS=$(RAFT_SEEDS) $(CARGO) test --locked --profile sim -p raft-driver --test simulation -- --nocapture
+	FIRST_SEED=$(FIRST_SEED) SIM_SEEDS=$(SEEDS) CLUSTER_SEEDS=$(CLUSTER_SEEDS) $(CARGO) test --locked --profile sim -p sim -- --nocapture
+	FIRST_SEED=$(FIRST_SEED) SIM_SEEDS=$(RAFT_SEEDS) $(CARGO) test --locked --profile sim -p raft-driver --test simulation -- --nocapture
 
 ## sim: every seeded test, of stores, clusters and groups, takes fresh seeds for SECONDS seconds; SEED=n replays one
 sim:

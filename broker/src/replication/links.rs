@@ -230,11 +230,16 @@ impl Links {
         }
     }
 
-    /// A dialed connection is there: says hello on it.
+    /// A dialed connection is there: says hello on it, unless the other node's own dial was faster.
     pub(crate) fn connected(&mut self, ticket: u64, connection: ConnectionId, nonce: u64, outbox: &Outbox) {
         let (id, class) = of_ticket(ticket);
         let Some(member) = self.members.get_mut(&id) else { return };
-        *member.channel(class) = Channel::Greeting(connection);
+        let channel = member.channel(class);
+        if matches!(channel, Channel::Up(_) | Channel::Greeting(_)) {
+            outbox.close(connection, CloseReason("replication: the other side has connected meanwhile".into()));
+            return;
+        }
+        *channel = Channel::Greeting(connection);
         let mut link = Link::dialed(self.own.node, id, self.own.log_id);
         let hello = ReplicaMessage::Hello(self.own.hello(class, nonce));
         put(outbox, connection, &mut link, &hello);
@@ -245,8 +250,11 @@ impl Links {
     /// A connection was not made.
     pub(crate) fn dial_failed(&mut self, ticket: u64, now_ms: i64) {
         let (id, class) = of_ticket(ticket);
-        if let Some(member) = self.members.get_mut(&id) {
-            *member.channel(class) = Channel::Down { from_ms: now_ms + REDIAL_MS };
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let channel = member.channel(class);
+        // The other node may have connected by itself meanwhile.
+        if matches!(channel, Channel::Dialing) {
+            *channel = Channel::Down { from_ms: now_ms + REDIAL_MS };
         }
     }
 

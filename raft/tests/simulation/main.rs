@@ -3,7 +3,7 @@
 //!
 //! [`replica`] is the glue around a driver that a broker has to write too, [`world`] plays several of them, [`faults`]
 //! draws what happens, [`oracle`] knows what must hold. `SEED=n` runs one seed again, `TRACE=1` prints what
-//! each replica does in it, `SIM_SEEDS=n` or `SIM_SECONDS=n` set how long.
+//! each replica does in it, `SIM_SEEDS=n` or `SIM_SECONDS=n` set how long, `FIRST_SEED=n` where they begin.
 
 mod faults;
 mod log;

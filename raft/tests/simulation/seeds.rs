@@ -13,7 +13,8 @@ fn number_from_env(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
-/// Runs `SEED=n` alone; else `SIM_SEEDS` fresh seeds, or as many as `SIM_SECONDS` leave time for.
+/// Runs `SEED=n` alone; else `SIM_SEEDS` seeds, or as many as `SIM_SECONDS` leave time for: fresh ones each time, or those from
+/// `FIRST_SEED` on.
 pub(crate) fn run_seeds(test: &str, weight: u64, run: impl Fn(u64) -> Summary) {
     let mut total = Summary::default();
     let start = Instant::now();
@@ -25,9 +26,11 @@ pub(crate) fn run_seeds(test: &str, weight: u64, run: impl Fn(u64) -> Summary) {
     let default = if seconds.is_some() { u64::MAX >> 16 } else { SEEDS * weight };
     let count = number_from_env("SIM_SEEDS").unwrap_or(default);
     let time_max = seconds.map_or(Duration::MAX, Duration::from_secs);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let base = now.as_nanos() as u64 & 0xFFFF_FFFF_FFFF;
-    for seed in base..base + count {
+    let first = number_from_env("FIRST_SEED").unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.as_nanos() as u64 & 0xFFFF_FFFF_FFFF
+    });
+    for seed in first..first.saturating_add(count) {
         total.add(&run_one(test, seed, &run));
         if start.elapsed() > time_max {
             break;

@@ -295,6 +295,30 @@ fn one_that_is_removed_is_heard_as_long_as_raft_counts_it() {
     assert_eq!(one.hears(far, &report, 0), Ok("Guest".to_owned()));
 }
 
+/// It took its own dial, which the other node refuses, for the way there, and dialed again whenever that was closed: it heard
+/// the other node and never answered.
+#[test]
+fn a_connection_that_is_up_is_kept_whatever_becomes_of_a_dial_that_was_under_way() {
+    let (mut two, mut one) = (Node::new(introduction(2, 1)), Node::new(introduction(1, 1)));
+    one.links.dial_all(true);
+    one.links.dial_due(0, &one.outbox);
+    assert_eq!(one.sockets.take_dials().len(), 2 * CLASSES.len(), "of nodes 2 and 3");
+    for class in [ConnectionClass::Log, ConnectionClass::Beat] {
+        connect(&mut two, &mut one, class);
+    }
+    let late = one.sockets.connect();
+    one.links.connected(ticket(2, ConnectionClass::Log), late, 7, &one.outbox);
+    one.links.dial_failed(ticket(2, ConnectionClass::Beat), 0);
+    let closing: Vec<_> = one.sockets.take_closing().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(closing, [late]);
+    one.links.closed(late, 0);
+    one.links.dial_due(REDIAL_MS, &one.outbox);
+    assert_eq!(one.sockets.take_dials().len(), 0, "those to node 3 and the third to node 2 are under way");
+    for class in [ConnectionClass::Log, ConnectionClass::Beat] {
+        assert!(one.links.is_up(2, class) && one.links.send(2, class, &REPORT, &one.outbox));
+    }
+}
+
 #[test]
 fn one_that_knows_no_leader_for_long_asks_those_too_that_should_dial_it() {
     let mut node = Node::new(introduction(2, 1));
