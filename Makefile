@@ -23,6 +23,8 @@ FIRST_SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=11 HEAD 2>/dev/nul
 SECONDS ?= 600
 # Repeats a simulation or the faults of `make chaos`; empty: a fresh one.
 SEED ?=
+# What `make interop` builds to test; as a part of `make test` what `make unit` has built already, with the features of its tests.
+PRODUCT ?= -p broker -p namesrv -p admin
 # File that `make chaos` also writes its table into.
 OUT ?=
 
@@ -37,6 +39,7 @@ build:
 	$(CARGO) build --release --locked -p broker -p namesrv -p admin -p bench
 
 ## test: everything that CI runs; installs what the tests need
+test: PRODUCT = --workspace --exclude interop --exclude sim --bins --tests
 test: tools-for-tests check unit optimized counted sim-quick interop fuzz
 	@echo "all tests passed"
 
@@ -82,7 +85,7 @@ sim:
 
 ## interop: stock clients, kill -9, bad input, start-up errors, master and slave, operators' tools, with real processes
 interop: interop-clients
-	$(CARGO) build --locked -p broker -p namesrv -p admin
+	$(CARGO) build --locked $(PRODUCT)
 	$(CARGO) test --locked -p interop --no-fail-fast -- --test-threads=1
 
 ## interop-long: what takes minutes more: groups of replicas, faults of nodes on hosts of their own, a rolling restart, Apache's brokers beside ours

@@ -15,7 +15,7 @@ use crate::turbopump::Turbopump;
 /// How long one scenario may take.
 pub const LIMIT: Duration = Duration::from_secs(150);
 /// C1 only and one collector thread: these programs live for seconds.
-const JVM_FLAGS: [&str; 3] = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+pub(crate) const JVM_FLAGS: [&str; 3] = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 /// Runs one scenario against two shards of ours with a name server in the same process.
 ///
@@ -80,6 +80,7 @@ pub fn log(name: &str, scenario: &str, scratch: &Scratch) -> PathBuf {
 pub(crate) fn java(client: JavaClient, home: &Path) -> Command {
     let mut command = Command::new("java");
     command.args(JVM_FLAGS).arg("-cp").arg(client.classpath());
+    command.arg(format!("-XX:SharedArchiveFile={}", client.class_archive().display()));
     command.arg(format!("-Duser.home={}", home.display()));
     command.arg(format!("-Drocketmq.client.localOffsetStoreDir={}", home.display()));
     command.env("HOME", home).env_remove("NAMESRV_ADDR").current_dir(home);

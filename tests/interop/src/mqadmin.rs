@@ -1,6 +1,6 @@
 //! The original `mqadmin`, of the same release as a Java client.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::clients::JavaClient;
@@ -28,6 +28,15 @@ pub struct Printed {
     pub err: String,
 }
 
+/// Makes a folder fit to be the tool's `ROCKETMQ_HOME`.
+pub(crate) fn configure(home: &Path) {
+    // The 4.x tool prints a stack trace instead of working when this file is not there.
+    let conf = home.join("conf");
+    let written = std::fs::create_dir_all(&conf)
+        .and_then(|()| std::fs::write(conf.join("logback_tools.xml"), "<configuration/>\n"));
+    written.unwrap_or_else(|error| panic!("cannot write below {}: {error}", home.display()));
+}
+
 impl Mqadmin {
     /// The tool, with name servers given as `host:port;host:port`.
     ///
@@ -36,11 +45,7 @@ impl Mqadmin {
     #[must_use]
     pub fn new(client: JavaClient, name_servers: &str, scratch: &Scratch) -> Self {
         let home = scratch.folder(&format!("mqadmin-{}", client.module()));
-        // The 4.x tool prints a stack trace instead of working when this file is not there.
-        let conf = home.join("conf");
-        let written = std::fs::create_dir_all(&conf)
-            .and_then(|()| std::fs::write(conf.join("logback_tools.xml"), "<configuration/>\n"));
-        written.unwrap_or_else(|error| panic!("cannot write below {}: {error}", home.display()));
+        configure(&home);
         Self { client, name_servers: name_servers.to_owned(), home }
     }
 

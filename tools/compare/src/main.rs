@@ -46,7 +46,10 @@ fn run(args: &RunArgs) -> Result<ExitCode, CompareError> {
     let cases = select(scope, &args.cases)?;
     let programs = Programs::find(args)?;
     let work = absolute(&args.work_folder())?;
-    let machine = Machine::describe(Some(&work))?;
+    let mut machine = Machine::describe(Some(&work))?;
+    if let Some(store) = &mut machine.store {
+        store.path = origin::told(&store.path, repository());
+    }
     let settings = args.settings(&machine);
     expect_space(&work, settings.disk_gib(scope))?;
     let jars = ApacheJars::fetch(repository())?;
