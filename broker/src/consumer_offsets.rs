@@ -1,9 +1,14 @@
 //! Where consumer groups continue: the committed offset of each group in each queue, and resets an operator asked for.
 
+mod frozen;
+
 use crate::control_record::{CONTROL_RECORD_BYTES_MAX, ControlRecord};
 use protocol::body::{ConsumerOffsetTable, DataVersion};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use storage::pieces::{PieceSerializer, encode_all};
+
+pub use self::frozen::FrozenOffsets;
 
 /// Queues with an offset, over all groups. When full, a commit for a further queue is not stored.
 pub const CONSUMER_OFFSETS_MAX: usize = 1_048_576;
@@ -20,7 +25,8 @@ const _: () = assert!(OFFSETS_RECORD_BYTES_TARGET + 16 * OFFSETS_PER_RECORD_MAX 
 /// The offsets of one shard. Changes gather until [`ConsumerOffsets::take_records`].
 #[derive(Debug, Default)]
 pub struct ConsumerOffsets {
-    groups: BTreeMap<Rc<str>, BTreeMap<Rc<str>, Positions>>,
+    /// By group. What a [`FrozenOffsets`] has too is copied, a group's topics and a topic's queues, before it is changed.
+    groups: BTreeMap<Rc<str>, Rc<Topics>>,
     /// All positions in `groups`.
     count: usize,
     /// Those of them whose reset is pending: no pull has to look for one while there is none.
@@ -31,11 +37,13 @@ pub struct ConsumerOffsets {
     records: Vec<ControlRecord>,
 }
 
+/// By topic.
+type Topics = BTreeMap<Rc<str>, Rc<Positions>>;
 /// By queue id.
 type Positions = BTreeMap<i32, Position>;
 
 /// A group's position in one queue.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Position {
     committed: i64,
     /// An operator's reset that the next pull has to be told; commits are ignored until then.
@@ -88,6 +96,19 @@ pub struct ConsumerOffsetsSnapshot {
     pub pending_resets: Vec<StoredOffsets>,
 }
 
+impl ConsumerOffsetsSnapshot {
+    /// Encodes what it holds, in turns; see [`encode_all`].
+    pub(crate) async fn encode(
+        &self,
+        serializer: &mut PieceSerializer<'_>,
+        turn: &mut impl AsyncFnMut(),
+    ) -> <Self as rkyv::Archive>::Resolver {
+        let committed = encode_all(&self.committed, serializer, turn).await;
+        let pending_resets = encode_all(&self.pending_resets, serializer, turn).await;
+        ConsumerOffsetsSnapshotResolver { committed, pending_resets }
+    }
+}
+
 impl ConsumerOffsets {
     /// No offsets.
     pub fn new() -> Self {
@@ -132,7 +153,10 @@ impl ConsumerOffsets {
     /// All committed offsets of a group in a topic, ascending by queue id.
     pub fn committed<'a>(&'a self, group: &str, topic: &str) -> impl Iterator<Item = (i32, i64)> + use<'a> {
         let positions = self.groups.get(group).and_then(|topics| topics.get(topic));
-        positions.into_iter().flatten().map(|(queue_id, position)| (*queue_id, position.committed))
+        positions
+            .into_iter()
+            .flat_map(|positions| &**positions)
+            .map(|(queue_id, position)| (*queue_id, position.committed))
     }
 
     /// The groups that have an offset anywhere, ascending.
@@ -267,7 +291,7 @@ impl ConsumerOffsets {
     pub fn table(&self, version: DataVersion, pulled: impl Fn(&str, &str, i32) -> Option<i64>) -> ConsumerOffsetTable {
         let mut table = ConsumerOffsetTable { data_version: version, ..ConsumerOffsetTable::default() };
         for (group, topics) in &self.groups {
-            for (topic, positions) in topics {
+            for (topic, positions) in &**topics {
                 let key = format!("{topic}@{group}");
                 let committed = positions.iter().map(|(queue_id, position)| (*queue_id, position.committed));
                 let pulled =
@@ -281,27 +305,14 @@ impl ConsumerOffsets {
         table
     }
 
-    /// All that survives a restart.
+    /// The table as it is now, for who looks at it a while: what changes here does not change there.
+    pub fn freeze(&self) -> FrozenOffsets {
+        FrozenOffsets::new(self.groups.clone(), self.pending_resets > 0)
+    }
+
+    /// All that survives a restart, made at once.
     pub fn snapshot(&self) -> ConsumerOffsetsSnapshot {
-        let mut snapshot = ConsumerOffsetsSnapshot::default();
-        for (group, topics) in &self.groups {
-            for (topic, positions) in topics {
-                let offsets_of = |wanted: fn(&Position) -> bool| StoredOffsets {
-                    group: group.to_string(),
-                    topic: topic.to_string(),
-                    offsets: positions.iter().filter(|(_, p)| wanted(p)).map(|(id, p)| (*id, p.committed)).collect(),
-                };
-                snapshot.committed.push(offsets_of(|_| true));
-                if self.pending_resets == 0 {
-                    continue;
-                }
-                let pending = offsets_of(|position| position.pending_reset);
-                if !pending.offsets.is_empty() {
-                    snapshot.pending_resets.push(pending);
-                }
-            }
-        }
-        snapshot
+        self.freeze().snapshot()
     }
 
     /// The table as it was when the snapshot was taken. Nothing in it counts as changed.
@@ -339,7 +350,7 @@ impl ConsumerOffsets {
 
     /// Replaces all offsets of one group in one topic.
     pub(crate) fn replace(&mut self, replaced: &StoredOffsets) {
-        let topics = self.groups.get_mut(&*replaced.group);
+        let topics = self.groups.get_mut(&*replaced.group).map(Rc::make_mut);
         if let Some(positions) = topics.and_then(|topics| topics.remove(&*replaced.topic)) {
             self.discount(&positions);
         }
@@ -357,7 +368,9 @@ impl ConsumerOffsets {
     pub(crate) fn drop_topic(&mut self, topic: &str) -> bool {
         let mut dropped = Vec::new();
         self.groups.retain(|_, topics| {
-            dropped.extend(topics.remove(topic));
+            if topics.contains_key(topic) {
+                dropped.extend(Rc::make_mut(topics).remove(topic));
+            }
             !topics.is_empty()
         });
         dropped.iter().for_each(|positions| self.discount(positions));
@@ -390,7 +403,8 @@ impl ConsumerOffsets {
     }
 
     fn position_mut(&mut self, group: &str, topic: &str, queue_id: i32) -> Option<&mut Position> {
-        self.groups.get_mut(group)?.get_mut(topic)?.get_mut(&queue_id)
+        let topics = Rc::make_mut(self.groups.get_mut(group)?);
+        Rc::make_mut(topics.get_mut(topic)?).get_mut(&queue_id)
     }
 
     /// The queue's position, made if there is none. A new one is clean.
@@ -404,13 +418,13 @@ impl ConsumerOffsets {
     /// The queue has no position yet.
     fn insert(&mut self, group: &str, topic: &str, queue_id: i32, position: Position) {
         if !self.groups.contains_key(group) {
-            self.groups.insert(group.into(), BTreeMap::new());
+            self.groups.insert(group.into(), Rc::default());
         }
-        let topics = self.groups.get_mut(group).expect("inserted above");
+        let topics = Rc::make_mut(self.groups.get_mut(group).expect("inserted above"));
         if !topics.contains_key(topic) {
-            topics.insert(topic.into(), BTreeMap::new());
+            topics.insert(topic.into(), Rc::default());
         }
-        let positions = topics.get_mut(topic).expect("inserted above");
+        let positions = Rc::make_mut(topics.get_mut(topic).expect("inserted above"));
         let before = positions.insert(queue_id, position);
         assert!(before.is_none(), "queue {queue_id} had no position");
         self.count += 1;

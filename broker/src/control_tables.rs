@@ -1,7 +1,9 @@
 //! The tables of a shard that survive a restart, together: what a checkpoint holds and what control records change.
 
+mod encode;
+
 use crate::assignment::{RequestModes, StoredRequestMode};
-use crate::consumer_offsets::{ConsumerOffsets, ConsumerOffsetsSnapshot};
+use crate::consumer_offsets::{ConsumerOffsets, ConsumerOffsetsSnapshot, FrozenOffsets};
 use crate::control_record::ControlRecord;
 use crate::pop::{PopTable, PopTableSnapshot};
 use crate::schedule_progress::ScheduleProgress;
@@ -54,6 +56,14 @@ pub struct ControlTablesSnapshot {
     pub request_modes: Vec<StoredRequestMode>,
 }
 
+/// All tables at one moment, of which the offsets are not written down yet: groups times queues, they are most of it.
+#[derive(Debug)]
+pub struct FrozenTables {
+    /// The others.
+    tables: ControlTablesSnapshot,
+    offsets: FrozenOffsets,
+}
+
 impl ControlTables {
     /// Empty tables, of a store that is used for the first time.
     pub fn new(topics: TopicOptions, groups: GroupOptions, now_ms: i64) -> Self {
@@ -86,10 +96,19 @@ impl ControlTables {
     /// All that survives a restart. Changes that were not yet taken are in it too; applying their records again later
     /// does no harm.
     pub fn snapshot(&self) -> ControlTablesSnapshot {
+        ControlTablesSnapshot { offsets: self.offsets.snapshot(), ..self.snapshot_without_offsets() }
+    }
+
+    /// The same for who works on it in turns: of this moment, but what is most of it is not copied now.
+    pub fn freeze(&self) -> FrozenTables {
+        FrozenTables { tables: self.snapshot_without_offsets(), offsets: self.offsets.freeze() }
+    }
+
+    fn snapshot_without_offsets(&self) -> ControlTablesSnapshot {
         ControlTablesSnapshot {
             topics: self.topics.snapshot(),
             groups: self.groups.snapshot(),
-            offsets: self.offsets.snapshot(),
+            offsets: ConsumerOffsetsSnapshot::default(),
             schedule: self.schedule.snapshot(),
             half_messages: self.half_messages.snapshot(),
             timers: self.timers.snapshot(),

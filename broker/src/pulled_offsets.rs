@@ -47,13 +47,18 @@ impl PulledOffsets {
     /// The group is gone, or continues elsewhere in this queue.
     pub(crate) fn forget(&mut self, queue: QueueIndex, group: GroupSlot) {
         if let Some(groups) = self.queues.get_mut(queue.number()) {
-            self.count -= forget_in(groups, group);
+            self.count -= forget_in(groups, |slot| slot == group);
         }
     }
 
     /// The group is gone.
     pub(crate) fn forget_group(&mut self, group: GroupSlot) {
-        self.count -= self.queues.iter_mut().map(|groups| forget_in(groups, group)).sum::<usize>();
+        self.forget_groups(|slot| slot == group);
+    }
+
+    /// These groups are gone.
+    pub(crate) fn forget_groups(&mut self, is_gone: impl Fn(GroupSlot) -> bool) {
+        self.count -= self.queues.iter_mut().map(|groups| forget_in(groups, &is_gone)).sum::<usize>();
     }
 
     /// Forgets queues that are there no more, by their number.
@@ -71,9 +76,9 @@ fn find(groups: &mut [(GroupSlot, i64)], group: GroupSlot) -> Option<&mut (Group
 }
 
 /// How many that were.
-fn forget_in(groups: &mut Vec<(GroupSlot, i64)>, group: GroupSlot) -> usize {
+fn forget_in(groups: &mut Vec<(GroupSlot, i64)>, is_gone: impl Fn(GroupSlot) -> bool) -> usize {
     let before = groups.len();
-    groups.retain(|(slot, _)| *slot != group);
+    groups.retain(|(slot, _)| !is_gone(*slot));
     before - groups.len()
 }
 

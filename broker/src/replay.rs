@@ -67,14 +67,6 @@ impl TableReplay {
     }
 }
 
-/// The broker's part of a checkpoint.
-pub(crate) fn encode_snapshot(snapshot: &ControlTablesSnapshot) -> Vec<u8> {
-    match rkyv::to_bytes::<rkyv::rancor::Error>(snapshot) {
-        Ok(bytes) => bytes.to_vec(),
-        Err(error) => unreachable!("plain data always encodes: {error}"),
-    }
-}
-
 impl Replay for TableReplay {
     fn restore(&mut self, state: &[u8]) -> Result<(), String> {
         let mut aligned = rkyv::util::AlignedVec::<16>::with_capacity(state.len());

@@ -47,7 +47,6 @@ use crate::processor::pull::{self, PullJob};
 use crate::pulled_offsets::PulledOffsets;
 use crate::queue_locks::QueueLocks;
 use crate::registration::RegistrationSender;
-use crate::replay;
 use crate::replication::{Answerer, Giving, Installing, Replica};
 use crate::request::{Halt, Request, Ticket};
 use crate::route_table;
@@ -66,6 +65,8 @@ const REGISTRATION_PAUSE_MS: i64 = 100;
 const REGISTRATION_BURST: i64 = 32;
 /// How often a checkpoint that has to wait for another looks.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(1);
+/// Requests go on for so long between two parts of a checkpoint's tables that are encoded.
+const CHECKPOINT_PAUSE: Duration = Duration::from_micros(200);
 /// Reads of old messages that one shard has under way; further ones are answered busy.
 const READS_MAX: usize = 4096;
 /// What a read takes that answers a number: see [`Shard::spawn_read`].
@@ -568,14 +569,16 @@ impl<E: Env> Shard<E> {
         }
         self.sweep_end();
         let Some(at) = self.reflected() else { return false };
-        let state = replay::encode_snapshot(&self.tables.borrow().snapshot());
-        let begun = self.store.begin_checkpoint(at, state);
+        // Of one moment, though what they hold is written down and encoded later.
+        let tables = self.tables.borrow().freeze();
+        let begun = self.store.begin_checkpoint(at);
         if !self.until_committed(at.position).await {
             return false;
         }
+        let state = tables.encode(&mut async || self.env.sleep(CHECKPOINT_PAUSE).await).await;
         let shard = &self.identity.broker_name;
         // What its flush made safe is answered before the queues' files are written.
-        let made = self.store.finish_checkpoint(begun, || self.confirm_and_resume()).await;
+        let made = self.store.finish_checkpoint(begun, state, || self.confirm_and_resume()).await;
         match &made {
             Ok(()) => tracing::debug!(position = self.store.checkpoint_position(), shard, "checkpoint"),
             Err(error) => tracing::error!(%error, shard, "no checkpoint could be made; the next start takes longer"),
@@ -618,12 +621,19 @@ impl<E: Env> Shard<E> {
         }
         let tables = self.tables.borrow();
         let changes = (tables.topics.version().counter, tables.groups.version().counter);
-        if self.metrics.retained_at.replace(changes) != changes {
+        if self.metrics.retained_at.get() != changes {
             let is_there = |topic: &str| tables.topics.get(topic).is_some();
-            traffic.retain(is_there, |group| tables.groups.get(group).is_some());
+            let gone = traffic.retain(is_there, |group| tables.groups.get(group).is_some());
             self.metrics.later.borrow_mut().retain(is_there);
             let queues = self.store.queues().borrow();
-            self.pulled_offsets.borrow_mut().retain(|number| queues.is_there(number));
+            let mut pulled_offsets = self.pulled_offsets.borrow_mut();
+            pulled_offsets.retain(|number| queues.is_there(number));
+            if !gone.freed.is_empty() {
+                pulled_offsets.forget_groups(|slot| gone.freed.contains(&slot));
+            }
+            if !gone.are_some_in_use {
+                self.metrics.retained_at.set(changes);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use protocol::ResponseCode;
 use protocol::body::{DataVersion, TopicConfig, TopicConfigTable, TopicFilterType, TopicList};
 use protocol::topic_name::{self, NameError};
 use std::collections::{BTreeMap, BTreeSet};
+use storage::pieces::{PieceSerializer, encode, encode_all};
 use thiserror::Error;
 
 /// Topics of one shard. When full, no more are created.
@@ -168,6 +169,18 @@ pub struct TopicTableSnapshot {
     pub topics: Vec<StoredTopic>,
     /// Version of the table.
     pub version: StoredVersion,
+}
+
+impl TopicTableSnapshot {
+    /// Encodes what it holds, in turns; see [`encode_all`].
+    pub(crate) async fn encode(
+        &self,
+        serializer: &mut PieceSerializer<'_>,
+        turn: &mut impl AsyncFnMut(),
+    ) -> <Self as rkyv::Archive>::Resolver {
+        let topics = encode_all(&self.topics, serializer, turn).await;
+        TopicTableSnapshotResolver { topics, version: encode(&self.version, serializer) }
+    }
 }
 
 /// Topics by name. Every change counts up the version, by which name servers and replicas know that they are behind.

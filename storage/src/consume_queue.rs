@@ -5,11 +5,16 @@
 //! new units live in memory until a checkpoint writes them out. An idle queue holds no descriptor and no memory
 //! besides its [`ConsumeQueue`].
 
+mod write_out;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::error::StorageError;
 use crate::file::{Disk, PlainFile};
+
+pub use self::write_out::FILES_AT_ONCE;
+pub(crate) use self::write_out::write_out;
 
 /// Bytes of one unit.
 pub const UNIT_BYTES: u64 = 20;
@@ -19,8 +24,6 @@ pub const FILE_UNITS: u64 = 300_000;
 pub const DIRECTORY: &str = "consumequeue";
 /// Units of an active queue that stay in memory when a checkpoint has written them.
 const KEEP_UNITS: usize = 2048;
-/// Units of one write to a file: what a busy queue has gathered is encoded piece by piece, so that requests go on.
-const WRITE_UNITS: usize = 4096;
 /// Units of one read from a file.
 const WINDOW_UNITS: u64 = 2048;
 /// Windows kept a shard; more consumers of old messages than this read some units twice.
@@ -144,7 +147,8 @@ pub struct ConsumeQueues {
 /// Units of one queue that a checkpoint writes out.
 pub struct Unpersisted {
     queue: QueueIndex,
-    folder: String,
+    topic: Rc<str>,
+    queue_id: u32,
     start: u64,
     units: Vec<Unit>,
 }
@@ -349,12 +353,12 @@ impl ConsumeQueues {
         let mut table = Vec::with_capacity(self.slots.len());
         for (at, slot) in self.slots.iter_mut().enumerate() {
             let Some(Slot { topic, queue_id, queue }) = slot else { continue };
-            let name = || format!("{DIRECTORY}/{topic}/{queue_id}");
             if queue.persisted < queue.end {
                 let skip = (queue.persisted - queue.tail_start()) as usize;
                 let units = queue.tail.iter().skip(skip).copied().collect();
                 let queue_index = QueueIndex(at as u32);
-                unpersisted.push(Unpersisted { queue: queue_index, folder: name(), start: queue.persisted, units });
+                let (topic, queue_id, start) = (topic.clone(), *queue_id, queue.persisted);
+                unpersisted.push(Unpersisted { queue: queue_index, topic, queue_id, start, units });
             }
             let (first, end) = (queue.first, queue.end);
             table.push(crate::checkpoint::QueueCheckpoint {
@@ -428,7 +432,7 @@ impl ConsumeQueues {
     /// A piece of a queue to be written again from the log.
     pub fn rebuilt(&self, queue: QueueIndex, start: u64, units: Vec<Unit>) -> Option<Unpersisted> {
         let (topic, queue_id) = self.name(queue)?;
-        Some(Unpersisted { queue, folder: format!("{DIRECTORY}/{topic}/{queue_id}"), start, units })
+        Some(Unpersisted { queue, topic: topic.clone(), queue_id, start, units })
     }
 }
 
@@ -463,49 +467,6 @@ impl Located {
 
 fn file_path(folder: &str, file: u64) -> String {
     format!("{folder}/{:020}", file * FILE_UNITS * UNIT_BYTES)
-}
-
-impl Unpersisted {
-    /// Writes the units into their files and syncs them.
-    /// # Errors
-    /// I/O; what was written is written again by the next try.
-    pub async fn write<D: Disk>(&self, disk: &D) -> Result<(), StorageError> {
-        let mut at = self.start;
-        let end = self.start + self.units.len() as u64;
-        while at < end {
-            let (file, within) = (at / FILE_UNITS, at % FILE_UNITS);
-            let until = end.min((file + 1) * FILE_UNITS);
-            let units = &self.units[(at - self.start) as usize..(until - self.start) as usize];
-            let path = file_path(&self.folder, file);
-            let plain = disk.open_plain(&path, true).await.map_err(StorageError::io("open", &path))?;
-            let is_new = plain.length().await.map_err(StorageError::io("measure", &path))? == 0;
-            let mut byte = within * UNIT_BYTES;
-            for piece in units.chunks(WRITE_UNITS) {
-                let mut bytes = Vec::with_capacity(piece.len() * UNIT_BYTES as usize);
-                piece.iter().for_each(|unit| unit.encode(&mut bytes));
-                let end = byte + bytes.len() as u64;
-                plain.write_all_at(byte, bytes).await.map_err(StorageError::io("write to", &path))?;
-                byte = end;
-            }
-            plain.sync_data().await.map_err(StorageError::io("sync", &path))?;
-            plain.close().await.map_err(StorageError::io("close", &path))?;
-            if is_new {
-                self.sync_folders(disk).await?;
-            }
-            at = until;
-        }
-        Ok(())
-    }
-
-    async fn sync_folders<D: Disk>(&self, disk: &D) -> Result<(), StorageError> {
-        let mut folder = self.folder.as_str();
-        loop {
-            disk.sync_directory(folder).await.map_err(StorageError::io("sync", folder))?;
-            let Some((parent, _)) = folder.rsplit_once('/') else { break };
-            folder = parent;
-        }
-        disk.sync_directory("").await.map_err(StorageError::io("sync", "."))
-    }
 }
 
 #[cfg(test)]

@@ -100,6 +100,12 @@ pub enum StorageError {
         /// The cause.
         source: io::Error,
     },
+    /// Several files failed while they were worked on side by side.
+    #[error("{} files failed: {}", failures.len(), one_after_the_other(failures))]
+    Several {
+        /// Each with its file and cause; never empty.
+        failures: Vec<StorageError>,
+    },
     /// Bytes could not be made durable.
     #[error("{op} of the log from {from} to {up_to} failed, this shard takes no more writes: {source}")]
     Flush {
@@ -223,9 +229,14 @@ impl StorageError {
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Io { source, .. } | Self::Flush { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Several { failures } => failures.iter().any(Self::is_disk_full),
             _ => false,
         }
     }
+}
+
+fn one_after_the_other(failures: &[StorageError]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Why an append was not taken. Nothing of it is in the log.

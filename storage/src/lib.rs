@@ -10,7 +10,9 @@ pub mod file;
 pub mod identity;
 pub mod installation;
 pub mod key_index;
+pub mod pieces;
 pub mod ring;
+mod side_by_side;
 pub mod store;
 pub mod timer_index;
 

@@ -21,6 +21,7 @@ use crate::consume_queue::{self, ConsumeQueues, QueueIndex, Unit};
 use crate::error::{AppendError, DamageReason, StorageError};
 use crate::file::{Disk, read_file, replace_file};
 use crate::installation;
+use crate::pieces::Pieces;
 use crate::ring::Ring;
 
 pub use self::cached_records::CachedRecords;
@@ -64,7 +65,6 @@ pub struct StoreRecovery {
 /// A checkpoint between its moment and its files.
 pub struct BegunCheckpoint {
     at: LogPosition,
-    state: Vec<u8>,
     removed_folders: Vec<String>,
     unpersisted: Vec<consume_queue::Unpersisted>,
     queues: Vec<checkpoint::QueueCheckpoint>,
@@ -111,7 +111,7 @@ impl<D: Disk> MessageStore<D> {
         let mut damaged = Vec::new();
         if let Some(checkpoint) = &found.checkpoint {
             let malformed = |what| StorageError::Malformed { path: checkpoint::PATH.to_owned(), what };
-            replay.restore(&checkpoint.state).map_err(malformed)?;
+            replay.restore(&checkpoint.state.bytes()).map_err(malformed)?;
             for queue in &checkpoint.queues {
                 queues.restore(&queue.topic, queue.queue_id, queue.first, queue.end);
             }
@@ -350,7 +350,7 @@ impl<D: Disk> MessageStore<D> {
         self.queues.borrow_mut().go_back(&checkpoint.queues);
         if checkpoint.position > 0 {
             let malformed = |what| StorageError::Malformed { path: checkpoint::PATH.to_owned(), what };
-            replay.restore(&checkpoint.state).map_err(malformed)?;
+            replay.restore(&checkpoint.state.bytes()).map_err(malformed)?;
         }
         let visit = |header: &EntryHeader, payload: &[u8]| self.apply(header, payload, replay, |_, _| ());
         self.log.read_entries(checkpoint.position, to, visit).await?;
@@ -438,22 +438,28 @@ impl<D: Disk> MessageStore<D> {
     /// # Errors
     /// I/O; the checkpoint before stays in force.
     pub async fn checkpoint(&self, state: Vec<u8>, flushed: impl FnOnce()) -> Result<(), StorageError> {
-        let begun = self.begin_checkpoint(self.log.seal(), state);
-        self.finish_checkpoint(begun, flushed).await
+        let begun = self.begin_checkpoint(self.log.seal());
+        self.finish_checkpoint(begun, state.into(), flushed).await
     }
 
-    /// Notes what a checkpoint of this moment holds: queues and `state` reflect the log up to `at`, no more and no less.
-    pub fn begin_checkpoint(&self, at: LogPosition, state: Vec<u8>) -> BegunCheckpoint {
+    /// Notes what a checkpoint of this moment holds: the queues reflect the log up to `at`, no more and no less.
+    pub fn begin_checkpoint(&self, at: LogPosition) -> BegunCheckpoint {
         let removed_folders = self.queues.borrow().removed_folders();
         let (unpersisted, queues) = self.queues.borrow_mut().begin_checkpoint();
-        BegunCheckpoint { at, state, removed_folders, unpersisted, queues }
+        BegunCheckpoint { at, removed_folders, unpersisted, queues }
     }
 
-    /// Writes a checkpoint. Of a replicated log, a majority has all that it reflects. `flushed` as for [`Self::checkpoint`].
+    /// Writes a checkpoint. `state` is the broker's at the moment that was noted; of a replicated log, a majority has all that
+    /// it reflects. `flushed` as for [`Self::checkpoint`].
     /// # Errors
     /// I/O; the checkpoint before stays in force.
-    pub async fn finish_checkpoint(&self, begun: BegunCheckpoint, flushed: impl FnOnce()) -> Result<(), StorageError> {
-        let BegunCheckpoint { at, state, removed_folders, unpersisted, queues } = begun;
+    pub async fn finish_checkpoint(
+        &self,
+        begun: BegunCheckpoint,
+        state: Pieces,
+        flushed: impl FnOnce(),
+    ) -> Result<(), StorageError> {
+        let BegunCheckpoint { at, removed_folders, unpersisted, queues } = begun;
         self.log.flush().await?;
         self.log.sync().await?;
         assert!(self.log.stable() >= at.position, "flushed and synced");
@@ -463,9 +469,7 @@ impl<D: Disk> MessageStore<D> {
         );
         flushed();
         self.remove_folders(&removed_folders).await?;
-        for units in &unpersisted {
-            units.write(self.log.disk()).await?;
-        }
+        consume_queue::write_out(self.log.disk(), &unpersisted).await?;
         let LogPosition { position, index, term, previous } = at;
         let checkpoint = Checkpoint { position, index, term, previous, stable: self.log.stable(), queues, state };
         checkpoint::save(self.log.disk(), self.log.id(), &checkpoint).await?;

@@ -227,7 +227,7 @@ pub static PROPERTIES: &[Property] = &[
     no_meaning("cleanResourceInterval", INT, "10000", OWN_RETENTION),
     no_meaning("cleanRocksDBDirtyCQIntervalMin", INT, "60", DERIVED_QUEUES),
     no_meaning("cleanSwapedMapInterval", INT, "300000", NO_PAGE_CACHE),
-    not_yet("clearRetryTopicWhenDeleteTopic", BOOL, "true", POP_NOT_YET),
+    works("clearRetryTopicWhenDeleteTopic", BOOL, fixed("true")).at_run_time(),
     no_meaning("clientAsyncSemaphoreValue", INT, "65535", NO_NETTY),
     no_meaning("clientCallbackExecutorThreads", INT, "1", ONE_THREAD),
     no_meaning("clientChannelMaxIdleTimeSeconds", INT, "120", NO_NETTY),

@@ -12,6 +12,9 @@ pub struct Topics {
     pub auto_create_group: bool,
     /// Queues of TBW102, so the most an automatic topic gets a shard. Default 8. RocketMQ: `defaultTopicQueueNums`.
     pub default_queues: u32,
+    /// With a topic go those in which retries of its messages lie that were popped. Default true. RocketMQ:
+    /// `clearRetryTopicWhenDeleteTopic`.
+    pub clears_pop_retries: bool,
     /// The cluster's name is a topic with 16 queues instead of one. Default true. RocketMQ: `clusterTopicEnable`.
     pub cluster_topic: bool,
     /// The broker's name is a topic that allows access. Default true. RocketMQ: `brokerTopicEnable`.
@@ -30,6 +33,7 @@ impl Topics {
             auto_create: values.bool("autoCreateTopicEnable"),
             auto_create_group: values.bool("autoCreateSubscriptionGroup"),
             default_queues: values.number("defaultTopicQueueNums"),
+            clears_pop_retries: values.bool("clearRetryTopicWhenDeleteTopic"),
             cluster_topic: values.bool("clusterTopicEnable"),
             broker_topic: values.bool("brokerTopicEnable"),
             trace_topic: values.bool("traceTopicEnable"),

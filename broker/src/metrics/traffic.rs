@@ -1,6 +1,6 @@
 //! Messages in and out, by topic and by consumer group, and how much it was lately.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use storage::consume_queue::QueueIndex;
@@ -80,7 +80,8 @@ pub(crate) enum What {
     Bytes,
 }
 
-/// A consumer group by its number in [`Traffic`], never given twice.
+/// A consumer group by its number in [`Traffic`]. A number is given again when the group is gone and nobody holds its name, see
+/// [`Traffic::group_name`]: who keeps a number longer than a turn keeps that with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct GroupSlot(u32);
 
@@ -94,6 +95,15 @@ impl GroupSlot {
     pub(crate) fn numbered(number: u32) -> Self {
         Self(number)
     }
+}
+
+/// What became of groups that are there no more.
+#[derive(Debug, Default)]
+pub(crate) struct GoneGroups {
+    /// These numbers will be of other groups.
+    pub(crate) freed: BTreeSet<GroupSlot>,
+    /// Others are held by a request under way: they are to be looked at again.
+    pub(crate) are_some_in_use: bool,
 }
 
 /// Messages that came in for a topic.
@@ -135,8 +145,10 @@ pub(crate) struct Traffic {
     /// The first stands for [`OTHERS`]; those without a name are free.
     topics: Vec<Topic>,
     free_topics: Vec<u32>,
-    group_numbers: HashMap<Box<str>, u32>,
+    group_numbers: HashMap<Rc<str>, u32>,
+    /// Likewise.
     groups: Vec<Rc<str>>,
+    free_groups: Vec<u32>,
     pair_numbers: HashMap<(GroupSlot, u32), usize>,
     pairs: Vec<Pair>,
     free_pairs: Vec<usize>,
@@ -157,6 +169,7 @@ impl Traffic {
             free_topics: Vec::new(),
             group_numbers: HashMap::new(),
             groups: vec![OTHERS.into()],
+            free_groups: Vec::new(),
             pair_numbers: HashMap::new(),
             pairs: vec![Pair { group: others, topic: 0, got: Counted::new(), sent_back: None }],
             free_pairs: Vec::new(),
@@ -183,13 +196,19 @@ impl Traffic {
         if let Some(number) = self.group_numbers.get(group) {
             return GroupSlot(*number);
         }
-        if self.groups.len() > SERIES_MAX {
-            return GroupSlot(0);
+        let number = match self.free_groups.pop() {
+            Some(number) => number as usize,
+            None if self.groups.len() > SERIES_MAX => return GroupSlot(0),
+            None => self.groups.len(),
+        };
+        let name: Rc<str> = group.into();
+        self.group_numbers.insert(name.clone(), number as u32);
+        if number == self.groups.len() {
+            self.groups.push(name);
+        } else {
+            self.groups[number] = name;
         }
-        let number = self.groups.len() as u32;
-        self.group_numbers.insert(group.into(), number);
-        self.groups.push(group.into());
-        GroupSlot(number)
+        GroupSlot(number as u32)
     }
 
     /// The same, if the group has one of its own.
@@ -279,7 +298,11 @@ impl Traffic {
     }
 
     /// Forgets topics and groups that are there no more.
-    pub(crate) fn retain(&mut self, topic_is_there: impl Fn(&str) -> bool, group_is_there: impl Fn(&str) -> bool) {
+    pub(crate) fn retain(
+        &mut self,
+        topic_is_there: impl Fn(&str) -> bool,
+        group_is_there: impl Fn(&str) -> bool,
+    ) -> GoneGroups {
         let mut is_gone = vec![false; self.topics.len()];
         for (number, topic) in self.topics.iter_mut().enumerate().skip(1) {
             if topic.name.is_empty() || topic_is_there(&topic.name) {
@@ -309,6 +332,27 @@ impl Traffic {
             *pair = Pair { group: GroupSlot(0), topic: 0, got: Counted::new(), sent_back: None };
             self.free_pairs.push(number);
         }
+        self.retain_groups(group_is_there)
+    }
+
+    /// Their pairs are gone already.
+    fn retain_groups(&mut self, is_there: impl Fn(&str) -> bool) -> GoneGroups {
+        let mut gone = GoneGroups::default();
+        for (number, name) in self.groups.iter_mut().enumerate().skip(1) {
+            if name.is_empty() || is_there(name) {
+                continue;
+            }
+            // Its places in both tables here. A pull or pop under way has the name too, and counts by the number when it ends.
+            if Rc::strong_count(name) > 2 {
+                gone.are_some_in_use = true;
+                continue;
+            }
+            self.group_numbers.remove(&**name);
+            *name = "".into();
+            self.free_groups.push(number as u32);
+            gone.freed.insert(GroupSlot(number as u32));
+        }
+        gone
     }
 
     /// By the clock, ms since the shard began: keeps how counters stand if it is time.
@@ -506,11 +550,51 @@ mod tests {
         assert_eq!(traffic.pulled_rates(Span::Day, 1000).sum, 20);
 
         // It comes again.
+        let b = traffic.group("b");
         traffic.stored(gone, || Some("gone"), 1, 10);
         traffic.pulled(kept, || Some("kept"), b, 2, 20);
         assert_eq!(traffic.topic_rates("gone", What::Messages, Span::Day, 1000).unwrap().sum, 1);
         assert_eq!(traffic.group_rates("kept", "b", What::Bytes, Span::Day, 1000).unwrap().sum, 20);
-        assert_eq!((traffic.topics.len(), traffic.pairs.len()), (3, 5), "nothing grows");
+        assert_eq!((traffic.topics.len(), traffic.groups.len(), traffic.pairs.len()), (3, 3, 5), "nothing grows");
+    }
+
+    #[test]
+    fn the_number_of_a_group_that_is_gone_is_of_another_once_nobody_holds_it() {
+        let mut queues = ConsumeQueues::default();
+        let mut traffic = Traffic::new();
+        let queue = queues.find_or_add("T", 0);
+        let (kept, held, gone) = (traffic.group("kept"), traffic.group("held"), traffic.group("gone"));
+        traffic.pulled(queue, || Some("T"), gone, 5, 50);
+        let under_way = traffic.group_name(held);
+        let freed = traffic.retain(|_| true, |group| group == "kept");
+        assert_eq!((freed.freed.into_iter().collect::<Vec<_>>(), freed.are_some_in_use), (vec![gone], true));
+        assert_eq!((traffic.find_group("kept"), traffic.find_group("gone")), (Some(kept), None));
+
+        let new = traffic.group("new");
+        assert_eq!(new, gone, "its number");
+        assert!(traffic.group_rates("T", "new", What::Messages, Span::Day, 1000).is_none(), "and nothing else of it");
+        assert_eq!(traffic.group_name(new).as_deref(), Some("new"));
+        assert_ne!(traffic.group("another"), held, "a pull counts by it still");
+        traffic.pulled(queue, || Some("T"), held, 1, 10);
+        assert_eq!(traffic.groups()[0].group, "held");
+        drop(under_way);
+        let freed = traffic.retain(|_| true, |group| group != "held");
+        assert_eq!((freed.freed.into_iter().collect::<Vec<_>>(), freed.are_some_in_use), (vec![held], false));
+        assert!(traffic.groups().is_empty());
+        assert_eq!(traffic.group("one more"), held);
+    }
+
+    #[test]
+    fn groups_that_come_and_go_always_find_a_number() {
+        let mut traffic = Traffic::new();
+        for round in 0..4 {
+            for number in 0..SERIES_MAX {
+                assert!(!traffic.group(&format!("g{round}-{number}")).is_of_others(), "round {round}, group {number}");
+            }
+            assert!(traffic.group("one too many").is_of_others());
+            assert_eq!(traffic.retain(|_| true, |_| false).freed.len(), SERIES_MAX);
+        }
+        assert_eq!(traffic.groups.len(), SERIES_MAX + 1, "nothing grows");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What of POP stands in control records and checkpoints.
 
+use storage::pieces::{PieceSerializer, encode_all};
+
 use super::OrderedPop;
 
 /// Messages of one queue that were popped by one group and are invisible alike.
@@ -54,4 +56,17 @@ pub struct PopTableSnapshot {
     pub invisible: Vec<StoredPop>,
     /// Ordered pops, ascending by group, topic and queue.
     pub ordered: Vec<StoredOrderedPop>,
+}
+
+impl PopTableSnapshot {
+    /// Encodes what it holds, in turns; see [`encode_all`].
+    pub(crate) async fn encode(
+        &self,
+        serializer: &mut PieceSerializer<'_>,
+        turn: &mut impl AsyncFnMut(),
+    ) -> <Self as rkyv::Archive>::Resolver {
+        let invisible = encode_all(&self.invisible, serializer, turn).await;
+        let ordered = encode_all(&self.ordered, serializer, turn).await;
+        PopTableSnapshotResolver { invisible, ordered }
+    }
 }

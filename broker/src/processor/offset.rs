@@ -7,6 +7,7 @@ use protocol::record::decode_record;
 use storage::StorageError;
 use storage::consume_queue::QueueIndex;
 
+use crate::consumer_offsets::{CommitOutcome, ConsumerOffsets};
 use crate::env::Env;
 use crate::request::{Halt, Request};
 use crate::shard::{SMALL_READ_BYTES, Shard};
@@ -159,8 +160,25 @@ pub(crate) fn update<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     if tables.topics.get(topic).is_none() {
         return Err(Halt::refuse(ResponseCode::TOPIC_NOT_EXIST, format!("Topic {topic} not exist!")));
     }
-    tables.offsets.commit(group, topic, queue_id, offset);
+    commit(shard, &mut tables.offsets, group, topic, queue_id, offset);
     drop(tables);
     shard.answer_settled(request.ticket(), |_| ());
     Ok(())
+}
+
+/// Stores what a consumer commits. While an operator's reset waits for a pull that is told of it, that is nothing; but where
+/// `useServerSideResetOffset` was switched off meanwhile no pull is told any more, and the commit ends the reset.
+pub(crate) fn commit<E: Env>(
+    shard: &Shard<E>,
+    offsets: &mut ConsumerOffsets,
+    group: &str,
+    topic: &str,
+    queue_id: i32,
+    offset: i64,
+) {
+    let outcome = offsets.commit(group, topic, queue_id, offset);
+    if outcome == CommitOutcome::ResetPending && !shard.config.consumers.resets_offsets_itself {
+        offsets.take_reset(group, topic, queue_id);
+        offsets.commit(group, topic, queue_id, offset);
+    }
 }

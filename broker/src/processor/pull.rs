@@ -93,7 +93,8 @@ pub(crate) fn run<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result
     let filter = filter_of(shard, request, flags, group, topic)?;
     if flags.commits_offset() && shard.may_change() {
         let committed: i64 = header.require("commitOffset")?;
-        shard.tables.borrow_mut().offsets.commit(group, topic, queue_id, committed);
+        let offsets = &mut shard.tables.borrow_mut().offsets;
+        super::offset::commit(shard, offsets, group, topic, queue_id, committed);
     }
     let queue = shard.store.queues().borrow_mut().find_or_add(topic, queue_id as u32);
     let ticket = request.ticket();
@@ -394,7 +395,8 @@ impl PullJob {
     /// Sends its consumer to where an operator has set the group's offset, if that is to be told.
     fn tells_reset<E: Env>(&self, shard: &Shard<E>) -> bool {
         let mut tables = shard.tables.borrow_mut();
-        if !tables.offsets.has_pending_resets() || !shard.may_change() {
+        if !tables.offsets.has_pending_resets() || !shard.may_change() || !shard.config.consumers.resets_offsets_itself
+        {
             return false;
         }
         let reset = {

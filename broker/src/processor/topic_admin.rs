@@ -6,8 +6,10 @@ use std::rc::Rc;
 use protocol::body::{MessageQueue, TopicConfig, TopicFilterType, TopicOffsets, TopicStatsTable};
 use protocol::code::ResponseCode;
 use protocol::record::decode_record;
+use protocol::topic_name::{pop_retry_topic, pop_retry_topic_v2};
 
 use crate::attribute_changes::AttributeChanges;
+use crate::control_tables::ControlTables;
 use crate::env::Env;
 use crate::metrics::{Span, What};
 use crate::request::{Halt, Request};
@@ -44,16 +46,43 @@ pub(crate) fn update<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     Ok(())
 }
 
-/// DELETE_TOPIC_IN_BROKER (215). The queues, their files and the positions of consumers in them go with it.
+/// DELETE_TOPIC_IN_BROKER (215). The queues, their files and the positions of consumers in them go with it; so do, unless settings
+/// keep them, the topics in which groups with a position in it have retries of what they popped of it.
 pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Result<(), Halt> {
     let topic = request.header.require_str("topic")?;
+    let retries = match shard.config.topics.clears_pop_retries {
+        true => pop_retries(&shard.tables.borrow(), topic),
+        false => Vec::new(),
+    };
+    // They go first: where the log takes no more in between, the request is offered again and finds the rest of them.
+    for retry in retries {
+        shard.admit_change()?;
+        remove(shard, &retry)?;
+    }
     shard.admit_change()?;
+    match remove(shard, topic)? {
+        true => shard.succeed_when_safe(request.ticket()),
+        false => request.ticket().succeed(shard),
+    }
+    Ok(())
+}
+
+/// The topics, of those that are there, in which retries of this one's messages lie that groups with a position in it popped.
+fn pop_retries(tables: &ControlTables, topic: &str) -> Vec<String> {
+    if tables.topics.get(topic).is_none() || tables.topics.is_system(topic) {
+        return Vec::new();
+    }
+    let names = |group: &str| [pop_retry_topic_v2(group, topic), pop_retry_topic(group, topic)];
+    let retries = tables.offsets.groups_of_topic(topic).flat_map(names);
+    retries.filter(|retry| tables.topics.get(retry).is_some()).collect()
+}
+
+/// A change was admitted before. False: there is no such topic.
+fn remove<E: Env>(shard: &Rc<Shard<E>>, topic: &str) -> Result<bool, Halt> {
     {
         let mut tables = shard.tables.borrow_mut();
         if !tables.topics.delete(topic, shard.env.now_ms()).map_err(|error| refused(&error))? {
-            drop(tables);
-            request.ticket().succeed(shard);
-            return Ok(());
+            return Ok(false);
         }
         tables.pops.remove_topic(topic);
         tables.offsets.remove_topic(topic);
@@ -68,8 +97,7 @@ pub(crate) fn delete<E: Env>(shard: &Rc<Shard<E>>, request: &Request<'_>) -> Res
     let mut woken = Vec::new();
     queues.iter().for_each(|queue| shard.parked.borrow_mut().wake_all(*queue, &mut woken));
     woken.into_iter().for_each(|job| super::pull::run_again(shard, job));
-    shard.succeed_when_safe(request.ticket());
-    Ok(())
+    Ok(true)
 }
 
 /// GET_TOPIC_CONFIG (351).

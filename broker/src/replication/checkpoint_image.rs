@@ -93,7 +93,8 @@ mod tests {
     const ID: LogId = LogId(7);
 
     fn encoded(first: u64) -> (String, Vec<u8>) {
-        let checkpoint = Checkpoint { position: 5000, index: 9, term: 2, state: vec![1, 2], ..Checkpoint::default() };
+        let checkpoint =
+            Checkpoint { position: 5000, index: 9, term: 2, state: vec![1, 2].into(), ..Checkpoint::default() };
         let first = LogPosition { position: first, index: 4, term: 1, previous: 77 };
         let members = GroupMembers::founders(&[(1, "10.0.0.1:40911".parse().unwrap())]);
         let preface = Preface::new(first, GroupMembers { index: 3, ..members });

@@ -112,15 +112,65 @@ pub trait PlainFile: 'static {
 /// # Errors
 /// Any step's; the old content is still there then.
 pub async fn replace_file<D: Disk>(disk: &D, path: &str, bytes: Vec<u8>) -> io::Result<()> {
-    let new = format!("{path}.new");
-    disk.remove(&new).await?;
-    let file = disk.open_plain(&new, true).await?;
-    file.write_all_at(0, bytes).await?;
-    file.sync_data().await?;
-    file.close().await?;
-    disk.rename(&new, path).await?;
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    disk.sync_directory(directory).await
+    let mut new = Replacement::begin(disk, path).await?;
+    new.append(bytes).await?;
+    new.finish().await
+}
+
+/// As [`replace_file`], of a file that is written piece by piece.
+pub struct Replacement<'a, D: Disk> {
+    disk: &'a D,
+    path: &'a str,
+    file: D::PlainFile,
+    end: u64,
+}
+
+impl<'a, D: Disk> Replacement<'a, D> {
+    /// An empty file that is to take the place of the one at `path`.
+    /// # Errors
+    /// I/O.
+    pub async fn begin(disk: &'a D, path: &'a str) -> io::Result<Self> {
+        let new = new_path(path);
+        disk.remove(&new).await?;
+        let file = disk.open_plain(&new, true).await?;
+        Ok(Self { disk, path, file, end: 0 })
+    }
+
+    /// Leaves this many bytes for [`Self::write_at`].
+    pub fn leave(&mut self, bytes: u64) {
+        self.end += bytes;
+    }
+
+    /// Writes at the end.
+    /// # Errors
+    /// I/O.
+    pub async fn append(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let at = self.end;
+        self.end += bytes.len() as u64;
+        self.write_at(at, bytes).await
+    }
+
+    /// Writes at `offset`.
+    /// # Errors
+    /// I/O.
+    pub async fn write_at(&self, offset: u64, bytes: Vec<u8>) -> io::Result<()> {
+        self.file.write_all_at(offset, bytes).await
+    }
+
+    /// It is whole: the old content goes.
+    /// # Errors
+    /// Any step's; the old content is still there then.
+    pub async fn finish(self) -> io::Result<()> {
+        self.file.sync_data().await?;
+        self.file.close().await?;
+        self.disk.rename(&new_path(self.path), self.path).await?;
+        let directory = self.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        self.disk.sync_directory(directory).await
+    }
+}
+
+fn new_path(path: &str) -> String {
+    format!("{path}.new")
 }
 
 /// Reads a whole file; `None` if it is not there.

@@ -137,6 +137,11 @@ impl SimDisk {
         self.with(|state| state.counts.clone())
     }
 
+    /// Most calls of one kind that were under way at the same time.
+    pub fn at_once_max(&self, kind: CallKind) -> usize {
+        self.with(|state| state.at_once_max[kind as usize])
+    }
+
     /// Bytes that its files take.
     pub fn used(&self) -> u64 {
         self.with(|state| state.used())

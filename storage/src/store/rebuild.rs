@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MessageStore;
 use super::replay::{Replay, for_each_record, has_unit};
-use crate::consume_queue::{QueueIndex, Unit};
+use crate::consume_queue::{QueueIndex, Unit, write_out};
 use crate::error::StorageError;
 use crate::file::Disk;
 
@@ -33,7 +33,8 @@ impl<D: Disk> MessageStore<D> {
             for (queue, start, units) in pieces {
                 let piece = self.queues.borrow().rebuilt(queue, start, units);
                 if let Some(piece) = piece {
-                    piece.write(self.log.disk()).await?;
+                    // One by one: a later piece may be of the same queue and place.
+                    write_out(self.log.disk(), &[piece]).await?;
                 }
             }
             from = until;

@@ -83,6 +83,7 @@ enum Outcome {
 
 /// A submitted call.
 struct InFlight {
+    kind: CallKind,
     effect: Effect,
     fault: Option<Fault>,
     /// Calls submitted before it: a sync covers what had completed by then.
@@ -113,6 +114,8 @@ pub(super) struct DiskState {
     calls_to_stop: Option<u64>,
     stopped: bool,
     in_flight: BTreeMap<u64, InFlight>,
+    /// By kind of call: most of them that were under way at once.
+    pub(super) at_once_max: [usize; CallKind::COUNT],
     orphans: u32,
     /// Numbers submitted calls and completed writes alike, over all lives of the disk.
     sequence: u64,
@@ -137,6 +140,7 @@ impl DiskState {
             calls_to_stop: None,
             stopped: false,
             in_flight: BTreeMap::new(),
+            at_once_max: [0; CallKind::COUNT],
             orphans: 0,
             sequence: 0,
             delay_rng: StdRng::seed_from_u64(salted(seed, "delay")),
@@ -189,7 +193,9 @@ impl DiskState {
             self.counts.fault(kind, fault);
         }
         let number = self.next_sequence();
-        self.in_flight.insert(number, InFlight { effect, fault, sequence: number, orphan: false });
+        self.in_flight.insert(number, InFlight { kind, effect, fault, sequence: number, orphan: false });
+        let at_once = self.in_flight.values().filter(|call| call.kind == kind).count();
+        self.at_once_max[kind as usize] = self.at_once_max[kind as usize].max(at_once);
         if let Some(left) = &mut self.calls_to_stop {
             *left -= 1;
             self.stopped = *left == 0;

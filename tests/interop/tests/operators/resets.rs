@@ -107,6 +107,28 @@ fn a_reset_that_is_answered_survives_a_kill() {
 }
 
 #[test]
+fn a_reset_that_nobody_was_told_of_swallows_nothing_once_the_broker_resets_no_more() {
+    let mut stand = Stand::start("reset-switched-off");
+    stand.send(0, 5);
+    stand.send(1, 5);
+    stand.make_group("pullers");
+    reset(&mut stand, &[("timestamp", "1")]);
+    stand.commit("pullers", 0, 5);
+    assert_eq!(stand.committed("pullers", 0), Some(0), "whoever still commits does not know of the reset");
+    stand.done(RequestCode::UPDATE_BROKER_CONFIG, &[], b"useServerSideResetOffset=false");
+    stand.commit("pullers", 0, 4);
+    assert_eq!(stand.committed("pullers", 0), Some(4));
+    let found = stand.operator.ask(requests::pull(TOPIC, 1, 3));
+    assert_eq!((found.code, found.get("nextBeginOffset")), (0, Some("5")), "nobody is told any more");
+
+    stand.done(RequestCode::UPDATE_BROKER_CONFIG, &[], b"useServerSideResetOffset=true");
+    let found = stand.operator.ask(requests::pull(TOPIC, 0, 4));
+    assert_eq!((found.code, found.get("nextBeginOffset")), (0, Some("5")), "the commit has ended that reset");
+    let moved = stand.operator.ask(requests::pull(TOPIC, 1, 3));
+    assert_eq!((moved.code, moved.get("nextBeginOffset")), (ResponseCode::PULL_OFFSET_MOVED.0, Some("0")));
+}
+
+#[test]
 fn members_reset_by_themselves_where_the_broker_does_not() {
     let mut stand = Stand::start("reset-by-members");
     stand.send(0, 5);

@@ -4,15 +4,20 @@ use std::time::{Duration, Instant};
 
 use interop::pops::{ack, batch_ack, bodies, change, changed, of_queue, pop};
 use interop::requests::{self, with};
-use protocol::RequestCode;
 use protocol::body::SubscriptionGroupConfig;
 use protocol::pop_handle::PopSource;
 use protocol::record;
+use protocol::{RequestCode, ResponseCode};
 
 use crate::stand::{GROUP, LONG_MS, SOON_MS, Stand, TOPIC};
 
 /// A message comes again so long after its time at most.
 const LATE_MAX: Duration = Duration::from_secs(1);
+
+/// What is left of `invisible_ms` from `began` on, at least a millisecond.
+fn until_ms(began: Instant, invisible_ms: i64) -> i64 {
+    (invisible_ms - began.elapsed().as_millis() as i64).max(1)
+}
 
 #[test]
 fn what_is_not_acknowledged_in_time_comes_again_as_a_retry_and_never_before() {
@@ -94,8 +99,10 @@ fn a_changed_invisible_time_counts_and_the_former_handle_is_dead() {
     assert!(began.elapsed() >= Duration::from_millis(400));
     assert_eq!(bodies(&again), ["sooner"]);
     assert_eq!(stand.client.ask(change(GROUP, &new_sooner, 400)).code, 208, "it has come again");
-    // The other one would have come by now.
-    std::thread::sleep(Duration::from_millis(1_700).saturating_sub(began.elapsed()));
+    // What is due when the other one would have been comes, and comes alone.
+    stand.send(0, "behind");
+    assert_eq!(bodies(&stand.pop(until_ms(began, 1_500))), ["behind"]);
+    assert_eq!(bodies(&stand.pop_next(LONG_MS)), ["behind"]);
     assert!(stand.pop(LONG_MS).is_empty());
     assert_eq!(stand.ack(&new_later), 0);
     // A time of nothing gives it back at once; suspended does not count as a try.
@@ -116,9 +123,13 @@ fn many_messages_are_acknowledged_at_once() {
     let answer = stand.client.ask(batch_ack(GROUP, &done));
     assert_eq!(answer.code, 0, "{answer:?}");
     let again = stand.pop_next(1_500);
+    let began = Instant::now();
     assert_eq!(bodies(&again), bodies(&kept));
     assert_eq!(stand.client.ask(batch_ack(GROUP, &again)).code, 0, "of a retry topic too");
-    std::thread::sleep(Duration::from_millis(1_700));
+    // What is due when the last of them would have been comes, and comes alone.
+    stand.send(0, "behind");
+    assert_eq!(bodies(&stand.pop(until_ms(began, 1_500))), ["behind"]);
+    assert_eq!(bodies(&stand.pop_next(LONG_MS)), ["behind"]);
     assert!(stand.pop(LONG_MS).is_empty());
 }
 
@@ -173,4 +184,27 @@ fn a_group_continues_where_an_operator_sets_it_and_what_is_out_stays_out() {
     assert_eq!(stand.client.ask(requests::create_topic(TOPIC, 1)).code, 0);
     stand.send(0, "new");
     assert_eq!(bodies(&stand.ask(pop(GROUP, TOPIC, LONG_MS, SOON_MS))), ["new"]);
+}
+
+#[test]
+fn the_retries_of_a_deleted_topic_go_with_it_unless_settings_keep_them() {
+    let mut stand = Stand::start("delete", 1, "");
+    stand.send(0, "retried");
+    assert_eq!(bodies(&stand.pop(200)), ["retried"]);
+    assert_eq!(bodies(&stand.pop_next(LONG_MS)), ["retried"]);
+    let about_retries = requests::of_group(RequestCode::GET_TOPIC_CONFIG, "topic", &format!("%RETRY%{GROUP}_{TOPIC}"));
+    let delete = requests::of_group(RequestCode::DELETE_TOPIC_IN_BROKER, "topic", TOPIC);
+    for (clears, wanted) in [("false", ResponseCode::SUCCESS), ("true", ResponseCode::TOPIC_NOT_EXIST)] {
+        let setting = format!("clearRetryTopicWhenDeleteTopic={clears}");
+        let update = requests::with_body(RequestCode::UPDATE_BROKER_CONFIG, setting.as_bytes());
+        assert_eq!(stand.client.ask(update).code, 0);
+        assert_eq!(stand.client.ask(about_retries.clone()).code, 0);
+        assert_eq!(stand.client.ask(delete.clone()).code, 0);
+        let answer = stand.client.ask(about_retries.clone());
+        assert_eq!(answer.code, wanted.0, "clears {clears}: {answer:?}");
+        assert_eq!(stand.client.ask(requests::create_topic(TOPIC, 1)).code, 0);
+        stand.pop(LONG_MS);
+    }
+    stand.send(0, "new");
+    assert_eq!(bodies(&stand.pop(LONG_MS)), ["new"], "nothing of the old one is left");
 }

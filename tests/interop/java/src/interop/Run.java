@@ -9,6 +9,8 @@ import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
 import org.apache.rocketmq.client.consumer.store.RemoteBrokerOffsetStore;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
@@ -91,6 +93,23 @@ public final class Run implements AutoCloseable {
         consumer.setConsumeThreadMax(4);
         shutdowns.push(consumer::shutdown);
         return consumer;
+    }
+
+    /** A push consumer of the run's topic and group, started, that begins at the first message. */
+    public DefaultMQPushConsumer startConsumer(MessageListenerConcurrently listener) throws Exception {
+        DefaultMQPushConsumer consumer = pushConsumer(group);
+        consumer.subscribe(topic, "*");
+        consumer.registerMessageListener(listener);
+        consumer.start();
+        return consumer;
+    }
+
+    /** The same, where whatever comes is kept and counts as consumed. */
+    public DefaultMQPushConsumer startConsumer(Received received) throws Exception {
+        return startConsumer((messages, context) -> {
+            messages.forEach(message -> received.add("only", message));
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
     }
 
     /** Started, and traces what it sends. */

@@ -6,8 +6,6 @@ import interop.Numbered;
 import interop.Received;
 import interop.Run;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
-import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 
 /** A concurrent push consumer gets every message of several producer threads exactly once, and commits all of them. */
 public final class PushConcurrent {
@@ -20,13 +18,7 @@ public final class PushConcurrent {
     public static String run(Run run) throws Exception {
         run.createTopic(4);
         Received received = new Received();
-        DefaultMQPushConsumer consumer = run.pushConsumer(run.group);
-        consumer.subscribe(run.topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
-            messages.forEach(message -> received.add("only", message));
-            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-        });
-        consumer.start();
+        DefaultMQPushConsumer consumer = run.startConsumer(received);
         run.producer();
 
         Thread[] senders = new Thread[THREADS];

@@ -4,8 +4,6 @@ import interop.Numbered;
 import interop.Received;
 import interop.Run;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
-import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 
 /** A group that was away continues where it stopped: nothing again, nothing left out. */
 public final class Resume {
@@ -19,7 +17,7 @@ public final class Resume {
     public static String run(Run run) throws Exception {
         run.createTopic(4);
         Received first = new Received();
-        DefaultMQPushConsumer consumer = start(run, first);
+        DefaultMQPushConsumer consumer = run.startConsumer(first);
         send(run, 0, BEFORE);
         first.awaitDistinct(BEFORE, Received.DELIVERED_WITHIN_SECONDS);
         consumer.shutdown();
@@ -28,7 +26,7 @@ public final class Resume {
 
         send(run, BEFORE, BEFORE + MEANWHILE);
         Received second = new Received();
-        consumer = start(run, second);
+        consumer = run.startConsumer(second);
         send(run, BEFORE + MEANWHILE, BEFORE + MEANWHILE + AFTER);
         second.awaitDistinct(MEANWHILE + AFTER, Received.DELIVERED_WITHIN_SECONDS);
         consumer.shutdown();
@@ -41,16 +39,5 @@ public final class Resume {
         for (int number = first; number < end; number++) {
             run.producer().send(Numbered.message(run.topic, number));
         }
-    }
-
-    private static DefaultMQPushConsumer start(Run run, Received received) throws Exception {
-        DefaultMQPushConsumer consumer = run.pushConsumer(run.group);
-        consumer.subscribe(run.topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
-            messages.forEach(message -> received.add("only", message));
-            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-        });
-        consumer.start();
-        return consumer;
     }
 }

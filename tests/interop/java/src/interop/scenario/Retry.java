@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.MessageConst;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -28,9 +27,7 @@ public final class Retry {
         run.quickRouteAndRebalance();
         run.createTopic(4);
         Received received = new Received();
-        DefaultMQPushConsumer consumer = run.pushConsumer(run.group);
-        consumer.subscribe(run.topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+        DefaultMQPushConsumer consumer = run.startConsumer((messages, context) -> {
             MessageExt message = messages.get(0);
             received.add("only", message);
             if (message.getReconsumeTimes() >= refusals(Numbered.check(message))) {
@@ -39,7 +36,6 @@ public final class Retry {
             context.setDelayLevelWhenNextConsume(1);
             return ConsumeConcurrentlyStatus.RECONSUME_LATER;
         });
-        consumer.start();
         List<SendResult> results = new ArrayList<>();
         int deliveries = 0;
         for (int number = 0; number < MESSAGES; number++) {

@@ -9,9 +9,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
-import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -34,13 +31,7 @@ public final class Timers {
     public static String run(Run run) throws Exception {
         run.createTopic(4);
         Received received = new Received();
-        DefaultMQPushConsumer consumer = run.pushConsumer(run.group);
-        consumer.subscribe(run.topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
-            messages.forEach(message -> received.add("only", message));
-            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-        });
-        consumer.start();
+        run.startConsumer(received);
         // An ordinary message first: lateness is to be the broker's, not that of a consumer still starting.
         run.producer().send(Numbered.message(run.topic, MESSAGES));
         received.awaitDistinct(1, Received.DELIVERED_WITHIN_SECONDS);

@@ -11,9 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
-import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
-import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.SendStatus;
 import org.apache.rocketmq.client.producer.TransactionListener;
@@ -118,13 +115,7 @@ public final class Transactions {
     public static String run(Run run) throws Exception {
         run.createTopic(4);
         Received received = new Received();
-        DefaultMQPushConsumer consumer = run.pushConsumer(run.group);
-        consumer.subscribe(run.topic, "*");
-        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
-            messages.forEach(message -> received.add("only", message));
-            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
-        });
-        consumer.start();
+        run.startConsumer(received);
         Listener listener = new Listener(run);
         TransactionMQProducer producer = run.transactionProducer(run.group + "-transactions", listener);
         producer.start();
