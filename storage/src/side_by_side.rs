@@ -11,10 +11,10 @@ use crate::error::StorageError;
 /// under way is waited for.
 /// # Errors
 /// What failed: [`StorageError::Several`] where that is more than one.
-pub(crate) async fn for_each<T>(
-    items: &[T],
+pub(crate) async fn for_each<'a, T>(
+    items: &'a [T],
     at_once: usize,
-    work: impl AsyncFn(&T) -> Result<(), StorageError>,
+    work: impl AsyncFn(&'a T) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let next = Cell::new(0);
     let failures = RefCell::new(Vec::new());

@@ -17,25 +17,36 @@ pub const FILES_AT_ONCE: usize = 16;
 /// Units of one write to a file: what a busy queue has gathered is encoded piece by piece, so that requests go on.
 const WRITE_UNITS: usize = 4096;
 
+/// What to do with a file that is not there or holds nothing.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum New {
+    Make,
+    Fill,
+}
+
 /// Writes what is given of each queue, which are all different, into their files; files and folders are synced when this returns.
+///
+/// A file holds nothing until its folders are synced: one that has bytes is found after a power loss, whatever failed meanwhile.
 /// # Errors
 /// I/O, with each file that failed; what was written is written again by the next try.
 pub(crate) async fn write_out<D: Disk>(disk: &D, queues: &[Unpersisted]) -> Result<(), StorageError> {
-    let new_in = RefCell::new(BTreeSet::new());
+    let begun = RefCell::new(Vec::new());
     side_by_side::for_each(queues, FILES_AT_ONCE, async |queue| {
-        if queue.write(disk).await? {
-            new_in.borrow_mut().insert(queue.folder());
+        if queue.write(disk, New::Make).await? {
+            begun.borrow_mut().push(queue);
         }
         Ok(())
     })
     .await?;
-    let new_in = new_in.into_inner();
+    let begun = begun.into_inner();
+    let new_in: BTreeSet<String> = begun.iter().map(|queue| queue.folder()).collect();
     let folders: Vec<&str> = with_parents(&new_in).into_iter().collect();
     side_by_side::for_each(&folders, FILES_AT_ONCE, async |folder| {
         let name = if folder.is_empty() { "." } else { folder };
         disk.sync_directory(folder).await.map_err(StorageError::io("sync", name))
     })
-    .await
+    .await?;
+    side_by_side::for_each(&begun, FILES_AT_ONCE, async |queue| queue.write(disk, New::Fill).await.map(drop)).await
 }
 
 /// The folders and all that they lie in, up to the shard's own, which is empty: each once.
@@ -56,9 +67,9 @@ impl Unpersisted {
         format!("{DIRECTORY}/{}/{}", self.topic, self.queue_id)
     }
 
-    /// Writes the units into their files and syncs these. Whether a file is new, so that its folders have to be synced too.
-    async fn write<D: Disk>(&self, disk: &D) -> Result<bool, StorageError> {
-        let (folder, mut has_new) = (self.folder(), false);
+    /// Writes the units into their files and syncs these. Whether files were made and left empty.
+    async fn write<D: Disk>(&self, disk: &D, new: New) -> Result<bool, StorageError> {
+        let (folder, mut has_made) = (self.folder(), false);
         let mut at = self.start;
         let end = self.start + self.units.len() as u64;
         while at < end {
@@ -67,7 +78,11 @@ impl Unpersisted {
             let units = &self.units[(at - self.start) as usize..(until - self.start) as usize];
             let path = file_path(&folder, file);
             let plain = disk.open_plain(&path, true).await.map_err(StorageError::io("open", &path))?;
-            has_new |= plain.length().await.map_err(StorageError::io("measure", &path))? == 0;
+            if new == New::Make && plain.length().await.map_err(StorageError::io("measure", &path))? == 0 {
+                plain.close().await.map_err(StorageError::io("close", &path))?;
+                (has_made, at) = (true, until);
+                continue;
+            }
             let mut byte = within * UNIT_BYTES;
             for piece in units.chunks(WRITE_UNITS) {
                 let mut bytes = Vec::with_capacity(piece.len() * UNIT_BYTES as usize);
@@ -80,7 +95,7 @@ impl Unpersisted {
             plain.close().await.map_err(StorageError::io("close", &path))?;
             at = until;
         }
-        Ok(has_new)
+        Ok(has_made)
     }
 }
 

@@ -15,6 +15,8 @@ use crate::requests;
 use crate::until::until;
 
 const EQUAL_WITHIN: Duration = Duration::from_secs(30);
+/// How long a segment that is being removed may lie there without its bytes.
+const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes of an entry's header. Layout: `storage/src/commit_log/entry.rs`.
 const HEADER_BYTES: usize = 64;
@@ -68,7 +70,18 @@ pub fn expect_identical_where_kept(group: &mut ReplicaGroup, shard: u16) -> Comp
                     // Another segment was removed meanwhile.
                     continue 'again;
                 }
-                let entry = log.entry(at);
+                let entry = match log.try_entry(at) {
+                    Ok(entry) => entry,
+                    Err(reason) => {
+                        let gone = || if oldest_kept(&log.folder) > at { Ok(()) } else { Err(reason.clone()) };
+                        until(
+                            "an entry that cannot be read to be one of a segment that is being removed",
+                            REMOVED_WITHIN,
+                            gone,
+                        );
+                        continue 'again;
+                    }
+                };
                 if let Some(first) = &seen {
                     assert!(*first == entry, "n{number} has another entry at {at} than n0");
                 } else {
@@ -161,29 +174,35 @@ impl LogFiles {
         Self { folder, segment_bytes }
     }
 
-    /// Where the entry at a physical offset ends, and its bytes; of a filler its header only.
     fn entry(&self, at: u64) -> (u64, Vec<u8>) {
-        let mut bytes = self.read(at, HEADER_BYTES);
-        assert!(bytes.starts_with(MAGIC), "no entry at {at} in {}: {bytes:?}", self.folder.display());
+        self.try_entry(at).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// Where the entry at a physical offset ends, and its bytes; of a filler its header only.
+    fn try_entry(&self, at: u64) -> Result<(u64, Vec<u8>), String> {
+        let mut bytes = self.read(at, HEADER_BYTES)?;
+        if !bytes.starts_with(MAGIC) {
+            return Err(format!("no entry at {at} in {}: {bytes:?}", self.folder.display()));
+        }
         if bytes[KIND_AT] == FILLER {
-            return ((at / self.segment_bytes + 1) * self.segment_bytes, bytes);
+            return Ok(((at / self.segment_bytes + 1) * self.segment_bytes, bytes));
         }
         let payload_bytes = bytes[PAYLOAD_BYTES_AT..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
         let payload_bytes = payload_bytes.expect("a header is longer") as usize;
-        bytes.extend(self.read(at + HEADER_BYTES as u64, payload_bytes));
-        (at + bytes.len() as u64, bytes)
+        bytes.extend(self.read(at + HEADER_BYTES as u64, payload_bytes)?);
+        Ok((at + bytes.len() as u64, bytes))
     }
 
-    fn read(&self, at: u64, count: usize) -> Vec<u8> {
+    fn read(&self, at: u64, count: usize) -> Result<Vec<u8>, String> {
         let first = at / self.segment_bytes * self.segment_bytes;
         let path = self.folder.join(format!("{first:020}"));
         let mut bytes = vec![0; count];
         match File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, at - first)) {
-            Ok(()) => bytes,
+            Ok(()) => Ok(bytes),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                panic!("an entry of {count} bytes at {at} does not fit into {}", path.display())
+                Err(format!("an entry of {count} bytes at {at} does not fit into {}", path.display()))
             }
-            Err(error) => panic!("{}: {error}", path.display()),
+            Err(error) => Err(format!("{}: {error}", path.display())),
         }
     }
 }
