@@ -10,7 +10,7 @@ mod copied_tests;
 mod place;
 mod progress;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::cell::Cell;
 

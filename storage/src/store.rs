@@ -5,6 +5,8 @@
 
 mod cached_records;
 mod rebuild;
+#[cfg(test)]
+mod reload_tests;
 mod replay;
 
 use std::cell::{Cell, RefCell};
@@ -148,11 +150,7 @@ impl<D: Disk> MessageStore<D> {
         damaged.retain(|queue| store.queues.borrow().get(*queue).is_some());
         replay.progress(OpenProgress::Queues { damaged: damaged.len() });
         store.rebuild(&damaged, position, replay).await?;
-        let log_first = store.log.first();
-        let unknown = store.queues.borrow_mut().drop_below(log_first);
-        for queue in unknown {
-            store.find_first(queue, log_first).await?;
-        }
+        store.drop_below(store.log.first()).await?;
         let unreadable_checkpoints = found.unreadable;
         let rebuilt_queues = damaged.len();
         let checkpoint = from.map_or_else(LogPosition::default, |from| from.start);
@@ -354,6 +352,8 @@ impl<D: Disk> MessageStore<D> {
         }
         let visit = |header: &EntryHeader, payload: &[u8]| self.apply(header, payload, replay, |_, _| ());
         self.log.read_entries(checkpoint.position, to, visit).await?;
+        // Segments may have gone since the checkpoint.
+        self.drop_below(self.log.first()).await?;
         self.queues.borrow_mut().end_going_back();
         Ok(())
     }
@@ -490,15 +490,21 @@ impl<D: Disk> MessageStore<D> {
     pub async fn remove_oldest_segment_below(&self, position: u64) -> Result<bool, StorageError> {
         let limit = position.min(self.retained_from.get());
         let Some(first) = self.log.remove_oldest_below(limit).await? else { return Ok(false) };
-        let unknown = self.queues.borrow_mut().drop_below(first);
+        self.drop_below(first).await?;
+        Ok(true)
+    }
+
+    /// Moves the first offset of every queue to the first message that the log still holds.
+    async fn drop_below(&self, log_first: u64) -> Result<(), StorageError> {
+        let unknown = self.queues.borrow_mut().drop_below(log_first);
         for queue in unknown {
-            let found = self.find_first(queue, first).await;
+            let found = self.find_first(queue, log_first).await;
             // Its topic may have been removed meanwhile.
             if self.queues.borrow().get(queue).is_some() {
                 found?;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Binary search in the files for the first unit that the log still holds.

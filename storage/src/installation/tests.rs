@@ -9,7 +9,7 @@ use crate::consume_queue::ConsumeQueues;
 use crate::file::sim::{Executor, SimDisk};
 
 const ID: LogId = LogId(1);
-const OPTIONS: LogOptions = LogOptions {
+pub(crate) const OPTIONS: LogOptions = LogOptions {
     segment_bytes: 64 << 10,
     flush: FlushMode::Sync,
     cache_bytes: 0,
@@ -20,7 +20,7 @@ const QUEUES: u32 = 3;
 const BODY_BYTES: usize = 900;
 
 #[derive(Default)]
-pub(super) struct Restored(pub(super) Vec<u8>);
+pub(crate) struct Restored(pub(crate) Vec<u8>);
 
 impl Replay for Restored {
     fn restore(&mut self, state: &[u8]) -> Result<(), String> {
@@ -91,7 +91,7 @@ async fn aged(disk: &SimDisk) -> Store {
     aged_with(disk, OPTIONS).await
 }
 
-pub(super) async fn aged_with(disk: &SimDisk, options: LogOptions) -> Store {
+pub(crate) async fn aged_with(disk: &SimDisk, options: LogOptions) -> Store {
     let (store, _) = open_with(disk, options).await;
     store.log().start_term(3);
     send(&store, 0..300).await;
@@ -148,7 +148,7 @@ async fn install(disk: SimDisk, given: Rc<Given>) -> Result<(), StorageError> {
 }
 
 /// Every message that can be read: queue id, queue offset, first byte of the body.
-pub(super) async fn readable(store: &Store) -> Vec<(u32, u64, u8)> {
+pub(crate) async fn readable(store: &Store) -> Vec<(u32, u64, u8)> {
     let mut found = Vec::new();
     for queue_id in 0..QUEUES {
         let Some(queue) = store.queues().borrow().find("T", queue_id) else { continue };
@@ -173,7 +173,7 @@ async fn apply_rest(store: &Store, from: LogPosition) {
     store.log().read_entries(from.position, store.log().end().position, apply).await.unwrap();
 }
 
-pub(super) fn run<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
+pub(crate) fn run<T: 'static>(future: impl Future<Output = T> + 'static) -> T {
     Executor::new(1).block_on(future).expect("nothing stops the disk")
 }
 
