@@ -12,7 +12,8 @@ FUZZ_SECONDS ?= 3
 FUZZ_FEATURES ?=
 # Simulation seeds in `make sim-quick`.
 SEEDS ?= 12000
-# Of groups of replicas; half as many of clusters of brokers that stand alone, a fifth of groups whose members change.
+# Of groups of replicas; half as many of clusters of brokers that stand alone, a fifth of groups whose members change, and of masters
+# with their slaves.
 CLUSTER_SEEDS ?= 1000
 # Of groups of bare Raft replicas.
 RAFT_SEEDS ?= 2000
@@ -81,7 +82,7 @@ sim-quick:
 
 ## sim: every seeded test, of stores, clusters and groups, takes fresh seeds for SECONDS seconds; SEED=n replays one
 sim:
-	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim $(if $(SEED),--test crash --test cluster_seeds --test cluster_members) -- --nocapture
+	SIM_SECONDS=$(SECONDS) $(CARGO) test --locked --profile sim -p sim $(if $(SEED),--test crash --test cluster_seeds --test cluster_members --test pair_seeds) -- --nocapture
 
 ## interop: stock clients, kill -9, bad input, start-up errors, master and slave, operators' tools, with real processes
 interop: interop-clients

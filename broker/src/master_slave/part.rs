@@ -160,7 +160,7 @@ impl<E: Env> Shard<E> {
         };
         let pause = match ms.part() {
             // Nobody was ever there to be promoted.
-            Part::Serves if state.slaves.is_empty() => None,
+            Part::Serves if state.slaves.is_empty() && state.epoch == 0 => None,
             Part::Serves => Some(SEARCH_LATER),
             Part::Copies if ms.master.borrow().is_up() => Some(SEARCH_LATER),
             Part::Copies | Part::Asks | Part::Changes => Some(SEARCH_SOON),

@@ -105,7 +105,17 @@ impl<E: Env> Shard<E> {
         log.flush().await?;
         log.sync().await?;
         let turned = Some(Turned::Master);
-        self.save_part(ms, |state| KeptState { epoch: state.epoch + 1, turned, lacks_log: false, ..state }).await?;
+        // Whoever was master before may follow, and be promoted, before it has asked this one for anything.
+        let former = ms.master.borrow().address.clone();
+        let with_former = |state: KeptState| match &former {
+            Some(address) => state.with_slave(ms.slave_id.get(), address).unwrap_or(state),
+            None => state,
+        };
+        self.save_part(ms, |state| {
+            let state = with_former(state);
+            KeptState { epoch: state.epoch + 1, turned, lacks_log: false, ..state }
+        })
+        .await?;
         let epoch = ms.epoch();
         ms.stuck.replace(None);
         ms.part.set(Part::Serves);

@@ -36,6 +36,8 @@ pub const CLUSTER_SEEDS: SeedCount = SeedCount { variable: "CLUSTER_SEEDS", defa
 pub const LONE_SEEDS: SeedCount = SeedCount { one_in: 2, ..CLUSTER_SEEDS };
 /// Of groups whose members change, which take longer.
 pub const MEMBER_SEEDS: SeedCount = SeedCount { one_in: 5, ..CLUSTER_SEEDS };
+/// Of masters with their slaves.
+pub const PAIR_SEEDS: SeedCount = SeedCount { one_in: 5, ..CLUSTER_SEEDS };
 
 fn number_from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

@@ -33,6 +33,7 @@ pub(super) enum Action {
     Begin(ClusterFault),
     End(Undo),
     Start(usize),
+    Search(usize),
 }
 
 /// How a fault ends.
@@ -55,6 +56,7 @@ impl<M: Machine> Cluster<M> {
             }
             Action::End(undo) => self.end(now, undo),
             Action::Start(number) => self.start(number),
+            Action::Search(number) => self.search(now, number),
         }
     }
 
@@ -80,6 +82,7 @@ impl<M: Machine> Cluster<M> {
         match fault {
             ClusterFault::Crash { node, crash, down } => self.crash(node, crash, down),
             ClusterFault::LoseDisk { node, down } => self.lose_disk(node, down),
+            ClusterFault::Promote { node, is_forced } => self.promote(node, is_forced),
             ClusterFault::CrashInCall { node, crash, nth, down } => {
                 self.members[node].stop_as = (crash, down);
                 self.members[node].node.sim().stop_at(nth);
@@ -338,7 +341,10 @@ impl<M: Machine> Cluster<M> {
     fn forget(&mut self, number: usize) {
         self.members[number].node.forgot();
         let group = self.members[number].group;
-        let is_too_much = self.promises.get_mut(&group).is_none_or(|promise| promise.forgets(number));
+        let is_too_much = match &self.pair {
+            Some(pair) => pair.borrow_mut().forgets(number),
+            None => self.promises.get_mut(&group).is_none_or(|promise| promise.forgets(number)),
+        };
         if is_too_much {
             self.trace(&format!("group {group} may have lost what it acknowledged last"));
             self.world.oracle.borrow_mut().forgive(group);
@@ -349,7 +355,11 @@ impl<M: Machine> Cluster<M> {
     fn lose_disk(&mut self, number: usize, down: Duration) {
         let group = self.members[number].group;
         self.note_electorates(number);
-        if !self.promises.get(&group).is_some_and(|promise| promise.allows_lost_disk(number)) {
+        let allows = match &self.pair {
+            Some(pair) => pair.borrow().allows_lost_disk(number),
+            None => self.promises.get(&group).is_some_and(|promise| promise.allows_lost_disk(number)),
+        };
+        if !allows {
             return self.trace(&format!("node {number} keeps its disk: too many have forgotten something"));
         }
         self.summary.lost_disks += 1;
@@ -382,6 +392,7 @@ impl<M: Machine> Cluster<M> {
                 Action::Begin(_) => {}
                 Action::End(undo) => self.end(now, undo),
                 Action::Start(_) => self.do_at(at.min(now + RESTART), action),
+                Action::Search(_) => self.do_at(at, action),
             }
         }
         self.is_healed = true;

@@ -8,6 +8,7 @@ use broker::replication::ReplicaView;
 
 use super::fault_plan::ClusterFault;
 use super::node::Node;
+use super::pair_watch::PairWatch;
 use super::run::{LIVE_WITHIN, Run, only_members};
 use crate::machine::Machine;
 use crate::{Violation, require};
@@ -86,6 +87,9 @@ impl<M: Machine + Clone> Run<M> {
 
     /// Waits until every replica has all that any has.
     fn wait_for_replicas(&mut self) -> Result<(), Violation> {
+        if let Some(pair) = self.pair.clone() {
+            return self.wait_for_slaves(&pair);
+        }
         if self.plan.replicas == 1 {
             return Ok(());
         }
@@ -108,6 +112,26 @@ impl<M: Machine + Clone> Run<M> {
         Err(Violation(format!("{LIVE_WITHIN:?} after everything was healed the replicas are not the same: {views:#?}")))
     }
 
+    /// Waits until there is one master, and every slave has what it has.
+    fn wait_for_slaves(&mut self, pair: &Rc<RefCell<PairWatch>>) -> Result<(), Violation> {
+        let until = self.cluster.clock().now() + LIVE_WITHIN;
+        while self.cluster.clock().now() < until {
+            if pair.borrow().is_whole(&self.nodes())? {
+                return compare_tables(&self.nodes());
+            }
+            self.cluster.run(LOOK, || false)?;
+        }
+        let seen = pair.borrow().describe();
+        Err(Violation(format!(
+            "{LIVE_WITHIN:?} after everything was healed slaves do not have what the master has: {seen}"
+        )))
+    }
+
+    pub(super) fn installations(&self) -> u64 {
+        let views = self.nodes().into_iter().filter_map(|node| node.process()?.shard().master_slave_view());
+        views.map(|view| view.installations).sum()
+    }
+
     fn nodes(&self) -> Vec<&Node<M>> {
         (0..self.plan.machines()).map(|number| self.cluster.node(usize::from(number))).collect()
     }
@@ -126,7 +150,9 @@ impl<M: Machine + Clone> Run<M> {
         let consumer = number.min(self.plan.consumers - 1);
         let mut auditor = Self::consumer(&self.plan, &self.cluster, &mut self.rng, group, consumer);
         let members = if self.members.is_empty() { self.member_machines() } else { self.members.clone() };
-        let machine = members[usize::from(number) % members.len()];
+        // What a slave answers is held against its master's word, but does not count itself.
+        let first = self.pair.as_ref().and_then(|pair| pair.borrow().master()).unwrap_or(0);
+        let machine = members[(first + usize::from(number)) % members.len()];
         auditor.route = vec![auditor.route[machine]];
         let (world, messages) = (self.cluster.world().clone(), Rc::<RefCell<Option<u64>>>::default());
         let found = messages.clone();

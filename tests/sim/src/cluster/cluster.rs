@@ -6,6 +6,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use broker::master_slave::MasterNews;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use storage::file::sim::{Executor, Task, salted};
@@ -18,10 +19,11 @@ use super::member::{Member, Stopping};
 use super::network::{Arrival, HostId, Reception, SimNetwork};
 use super::node::{Node, Stepped};
 use super::oracle::{GroupNumber, Oracle};
+use super::pair_watch::PairWatch;
 use super::process::{Outgoing, host_of};
 use super::producer::ClientWorld;
 use super::promise::Promise;
-use super::sockets::Sockets;
+use super::sockets::{LifeNumber, Sockets};
 use crate::Violation;
 use crate::machine::Machine;
 use crate::plan::Crash;
@@ -51,6 +53,10 @@ pub struct Cluster<M: Machine> {
     invariants: Vec<Invariant<M>>,
     /// Of each group.
     pub(super) promises: BTreeMap<GroupNumber, Promise>,
+    /// Of the master and slaves, if that is what there is.
+    pub(super) pair: Option<Rc<RefCell<PairWatch>>>,
+    /// What searches for masters have found: for which node, in which life.
+    pub(super) news: Rc<RefCell<Vec<(usize, LifeNumber, MasterNews)>>>,
     pub(super) summary: ClusterSummary,
     pub(super) is_healed: bool,
     trace: bool,
@@ -78,6 +84,8 @@ impl<M: Machine> Cluster<M> {
             next_action: 0,
             invariants: Vec::new(),
             promises: BTreeMap::new(),
+            pair: None,
+            news: Rc::default(),
             summary: ClusterSummary::default(),
             is_healed: false,
             trace: std::env::var_os("TRACE").is_some(),
@@ -207,6 +215,7 @@ impl<M: Machine> Cluster<M> {
             happened = true;
         }
         self.clients.run(|| false);
+        happened |= self.bring_news();
         let first = self.rng.random_range(0..self.members.len().max(1));
         for offset in 0..self.members.len() {
             happened |= self.step((first + offset) % self.members.len())?;

@@ -16,6 +16,7 @@ use super::positions::ConsumerGroup;
 use super::process::CLIENT_PORT;
 use super::producer::{ClientWorld, DIAL_TIMEOUT, QUEUES, Route, TOPIC};
 use super::rpc::Rpc;
+use super::sends::ReadMessage;
 use crate::{Violation, require};
 
 /// An answer to anything but a held pull takes this long at most.
@@ -149,7 +150,10 @@ impl Consumer {
             return Ok(false);
         }
         let told = self.world.told(rpc, asked);
-        self.world.oracle.borrow_mut().positions.answered(group, queue, number, told);
+        let mut oracle = self.world.oracle.borrow_mut();
+        if oracle.counts(&told) {
+            oracle.positions.answered(group, queue, number, told);
+        }
         Ok(true)
     }
 
@@ -182,6 +186,11 @@ impl Consumer {
                 // A replica that lags behind; clients of a group ask the one that leads.
                 Ok(if self.route.len() > 1 && next < at { Pulled::AtEnd } else { Pulled::Moved(next) })
             }
+            // A slave corrects nobody whose place it does not have, and says where it begins.
+            ResponseCode::PULL_RETRY_IMMEDIATELY => {
+                let first = number(&answer, "minOffset")?;
+                Ok(if at < first { Pulled::Moved(first) } else { Pulled::Nothing })
+            }
             // The topic is not there before the first send, and what cannot be read now may be readable later.
             _ => Ok(Pulled::Nothing),
         }
@@ -208,16 +217,17 @@ impl Consumer {
                 return Ok(Pulled::Nothing);
             }
             require(is_of_queue, || format!("{queue:?} has a message of {} {}", record.topic, record.queue_id))?;
-            found.push((record.queue_offset as u64, record.body));
+            let (offset, physical_offset) = (record.queue_offset as u64, record.physical_offset as u64);
+            found.push(ReadMessage { offset, physical_offset, body: record.body });
         }
         let next = number(answer, "nextBeginOffset")?;
-        let offsets = found.iter().map(|(offset, _)| *offset);
+        let offsets = found.iter().map(|message| message.offset);
         let is_dense = !found.is_empty() && offsets.eq(at..next);
         if !is_dense && self.world.oracle.borrow().may_read_around_damage(told.by) {
             return Ok(Pulled::Nothing);
         }
         let what = || {
-            let offsets: Vec<u64> = found.iter().map(|(offset, _)| *offset).collect();
+            let offsets: Vec<u64> = found.iter().map(|message| message.offset).collect();
             format!("a pull of {queue:?} at {at} brought {offsets:?} and goes on at {next}")
         };
         require(is_dense, what)?;

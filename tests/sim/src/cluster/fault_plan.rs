@@ -30,6 +30,13 @@ pub enum ClusterFault {
         /// Until a new process begins.
         down: Duration,
     },
+    /// An operator makes a slave the master.
+    Promote {
+        /// Whom.
+        node: usize,
+        /// Though its master is there, or it lacks much.
+        is_forced: bool,
+    },
     /// The same in the middle of a disk call.
     CrashInCall {
         /// Whose.
@@ -239,6 +246,23 @@ impl Targets {
             1 | 2 => ClusterFault::Silence {
                 links: self.draw_split(rng),
                 lasts: seconds(rng, 0.2, 5.0),
+                breaks: [0.0, 0.5, 1.0][rng.random_range(0..3)],
+            },
+            _ => self.draw(rng),
+        }
+    }
+
+    /// Draws one fault for a master and its slaves.
+    pub fn draw_pair(&self, rng: &mut StdRng) -> ClusterFault {
+        let node = rng.random_range(0..self.nodes.len());
+        match rng.random_range(0..14) {
+            0 => ClusterFault::LoseDisk { node, down: seconds(rng, 0.02, 2.0) },
+            1 => ClusterFault::Promote { node, is_forced: true },
+            2 | 3 => ClusterFault::Promote { node, is_forced: false },
+            4 | 5 => ClusterFault::Retain { node },
+            6 => ClusterFault::Silence {
+                links: self.draw_split(rng),
+                lasts: seconds(rng, 0.2, 7.0),
                 breaks: [0.0, 0.5, 1.0][rng.random_range(0..3)],
             },
             _ => self.draw(rng),

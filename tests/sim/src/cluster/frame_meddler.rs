@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use broker::replication::wire::{EntryLengths, Envelope, RaftStep, ReplicaMessage};
+use broker::replication::wire::{CopyPiece, CopyRequest, EntryLengths, Envelope, RaftStep, ReplicaMessage};
 use protocol::frame::{Frame, decode_frame_up_to};
 use raft_driver::eraftpb::MessageType;
 use runtime::REPLICA_FRAME_BYTES_MAX;
-use storage::commit_log::entry::{EntryHeader, HEADER_BYTES, crc_of};
+use storage::commit_log::copy::CopiedEntry;
+use storage::commit_log::entry::{EntryHeader, EntryKind, HEADER_BYTES, crc_of};
 use storage::commit_log::{LogId, LogPosition};
 
 use super::meddler::Treatment;
@@ -29,6 +30,12 @@ pub enum FrameMischief {
     /// A follower takes what ends where its log ends for what it has, and what begins there for its continuation, of
     /// whatever terms they are. It hears the first entry of a leader late, so that logs differ at all.
     OffsetTrusted,
+    /// A slave confirms what it does not store: its master answers before the slave has it.
+    CopyUnstored,
+    /// A master takes a slave's log for its own where that ends, if an entry of its own begins there, whatever came before.
+    PlaceTrusted,
+    /// A slave has more than its master gave it: a control entry twice.
+    GivenMore,
 }
 
 /// Does mischief at every `every`-th occasion.
@@ -41,12 +48,21 @@ pub struct FrameMeddler {
     unstored: BTreeMap<u64, (u64, u64)>,
     /// How often the first entry of a term was held back.
     held_back: BTreeMap<u64, u32>,
+    /// Where what a slave was sent and has not stored ends.
+    claimed: Option<LogPosition>,
 }
 
 impl FrameMeddler {
     /// Never does any.
     pub fn idle() -> Self {
-        Self { mischief: None, every: 1, occasions: 0, unstored: BTreeMap::new(), held_back: BTreeMap::new() }
+        Self {
+            mischief: None,
+            every: 1,
+            occasions: 0,
+            unstored: BTreeMap::new(),
+            held_back: BTreeMap::new(),
+            claimed: None,
+        }
     }
 
     /// Does this at every `every`-th occasion.
@@ -62,10 +78,62 @@ impl FrameMeddler {
         self.occasions.is_multiple_of(self.every)
     }
 
-    /// What to do with a frame of another replica; the own log ends at `end`.
-    pub(super) fn received(&mut self, frame: &Frame<'_>, id: LogId, end: impl FnOnce() -> LogPosition) -> Treatment {
-        if self.mischief.is_none() {
-            return Treatment::Honest;
+    /// What to do with a frame of a slave or master; `place` is where the own log stands before the entry that begins at a
+    /// position.
+    fn copy_received(&mut self, frame: &Frame<'_>, place: impl FnOnce(u64) -> Option<LogPosition>) -> Treatment {
+        match ReplicaMessage::decode(frame) {
+            Ok((envelope, ReplicaMessage::CopyPiece(piece))) if !piece.log.is_empty() => {
+                if self.mischief == Some(FrameMischief::GivenMore) {
+                    return match with_one_more(&piece).filter(|_| self.strikes(FrameMischief::GivenMore)) {
+                        Some(log) => {
+                            let more = ReplicaMessage::CopyPiece(CopyPiece { log: &log, ..piece });
+                            Treatment::Instead(encode_message(&envelope, &more))
+                        }
+                        None => Treatment::Honest,
+                    };
+                }
+                if !self.strikes(FrameMischief::CopyUnstored) {
+                    return Treatment::Honest;
+                }
+                let (mut at, mut rest) = (LogPosition::default(), piece.log);
+                at.position = piece.first_position;
+                while let Ok(entry) = CopiedEntry::first_of(LogId(piece.log_id), at.position, rest) {
+                    at = entry.position_behind(rest);
+                    rest = &rest[entry.bytes..];
+                }
+                self.claimed = Some(at);
+                let nothing = ReplicaMessage::CopyPiece(CopyPiece { log: &[], ..piece });
+                Treatment::Instead(encode_message(&envelope, &nothing))
+            }
+            Ok((envelope, ReplicaMessage::CopyRequest(request))) => {
+                let own = place(request.end.position).filter(|own| own.previous != request.end.previous);
+                match own {
+                    Some(own) if self.strikes(FrameMischief::PlaceTrusted) => {
+                        let trusted = ReplicaMessage::CopyRequest(CopyRequest { end: own, ..request });
+                        Treatment::Instead(encode_message(&envelope, &trusted))
+                    }
+                    _ => Treatment::Honest,
+                }
+            }
+            _ => Treatment::Honest,
+        }
+    }
+
+    /// What to do with a frame of another replica; the own log ends at `end`, and stands at `place` before the entry that begins
+    /// at a position.
+    pub(super) fn received(
+        &mut self,
+        frame: &Frame<'_>,
+        id: LogId,
+        end: impl FnOnce() -> LogPosition,
+        place: impl FnOnce(u64) -> Option<LogPosition>,
+    ) -> Treatment {
+        match self.mischief {
+            None => return Treatment::Honest,
+            Some(FrameMischief::CopyUnstored | FrameMischief::PlaceTrusted | FrameMischief::GivenMore) => {
+                return self.copy_received(frame, place);
+            }
+            Some(_) => {}
         }
         let end = end();
         let Ok((envelope, ReplicaMessage::Raft(step))) = ReplicaMessage::decode(frame) else {
@@ -108,7 +176,7 @@ impl FrameMeddler {
 
     /// What goes out instead of what a replica says: whole frames.
     pub(super) fn sent(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        if self.unstored.is_empty() {
+        if self.unstored.is_empty() && self.claimed.is_none() {
             return bytes;
         }
         let mut out = Vec::new();
@@ -119,6 +187,12 @@ impl FrameMeddler {
                     let mut message = step.message.into_owned();
                     message.index = self.unstored.get(&message.to).map_or(0, |(_, last)| *last).max(message.index);
                     out.extend(encode(&envelope, RaftStep::bare(&message)));
+                }
+                Ok((envelope, ReplicaMessage::CopyRequest(request))) if request.bytes_wanted > 0 => {
+                    let claimed = self.claimed.filter(|claimed| claimed.position > request.end.position);
+                    let end = claimed.unwrap_or(request.end);
+                    let request = ReplicaMessage::CopyRequest(CopyRequest { end, ..request });
+                    out.extend(encode_message(&envelope, &request));
                 }
                 _ => out.extend_from_slice(&rest[..used]),
             }
@@ -162,8 +236,31 @@ fn joined(step: &RaftStep<'_>, id: LogId, end: LogPosition) -> Option<(Vec<u32>,
     previous.map(|_| (lengths, log))
 }
 
+/// The log of a piece with its last entry once more behind it; `None`: that is no control entry, which says the same twice.
+fn with_one_more(piece: &CopyPiece<'_>) -> Option<Vec<u8>> {
+    let id = LogId(piece.log_id);
+    let (mut position, mut rest, mut last) = (piece.first_position, piece.log, None);
+    while let Ok(entry) = CopiedEntry::first_of(id, position, rest) {
+        last = Some((entry, &rest[..entry.bytes]));
+        (position, rest) = (entry.header.end(), &rest[entry.bytes..]);
+    }
+    let (entry, bytes) = last.filter(|(entry, bytes)| is_control(&entry.header, bytes))?;
+    let header = EntryHeader { position, index: entry.header.index + 1, previous: crc_of(bytes), ..entry.header };
+    let mut more = bytes.to_vec();
+    header.encode(id, &mut more[..HEADER_BYTES]);
+    Some([piece.log, &more[..]].concat())
+}
+
+fn is_control(header: &EntryHeader, bytes: &[u8]) -> bool {
+    header.kind == EntryKind::Control && bytes.len() > HEADER_BYTES
+}
+
 fn encode(envelope: &Envelope, step: RaftStep<'_>) -> Vec<u8> {
+    encode_message(envelope, &ReplicaMessage::Raft(step))
+}
+
+fn encode_message(envelope: &Envelope, message: &ReplicaMessage<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    ReplicaMessage::Raft(step).encode(envelope, &mut bytes);
+    message.encode(envelope, &mut bytes);
     bytes
 }

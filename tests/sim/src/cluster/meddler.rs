@@ -2,7 +2,7 @@
 //! nothing.
 
 use protocol::body::{LockBatchRequest, LockBatchResponse};
-use protocol::code::RequestCode;
+use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
 use protocol::frame::{Frame, HeaderEncoding, decode_frame};
 use protocol::properties::TIMER_DELAY_MS;
@@ -32,6 +32,8 @@ pub enum Mischief {
     LockShared,
     /// The end of a transaction is answered and not done.
     EndAcknowledgedOnly,
+    /// A send of which a master has no copy is acknowledged as if slaves had it.
+    CopiesClaimed,
 }
 
 /// What is done with a request.
@@ -148,6 +150,9 @@ impl Meddler {
                     }
                 }
                 answer.encode(&mut out, frame.encoding);
+            } else if lacks_copies(&answer) && self.strikes(Mischief::CopiesClaimed) {
+                answer.code = ResponseCode::SUCCESS.0;
+                answer.encode(&mut out, frame.encoding);
             } else if !is_extra {
                 out.extend_from_slice(&rest[..used]);
                 if self.strikes(Mischief::AnsweredTwice) {
@@ -158,6 +163,10 @@ impl Meddler {
         }
         out
     }
+}
+
+fn lacks_copies(answer: &RemotingCommand) -> bool {
+    [ResponseCode::SLAVE_NOT_AVAILABLE, ResponseCode::FLUSH_SLAVE_TIMEOUT].contains(&ResponseCode(answer.code))
 }
 
 /// A send whose delay is half as long; `None` if it has none.

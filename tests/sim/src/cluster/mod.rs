@@ -9,7 +9,8 @@
 //! show that it notices.
 //!
 //! A broker group is one machine, or several that are replicas of each other. `promise` says which faults may
-//! come together then, and [`group_watch`] looks into all replicas at every moment.
+//! come together then, and [`group_watch`] looks into all replicas at every moment. Or it is a [`pair`], a master and its slaves, with
+//! [`pair_watch`] over them.
 
 mod action;
 pub mod appointments;
@@ -25,6 +26,8 @@ pub mod frame_meddler;
 pub mod group_watch;
 mod lock_watch;
 pub mod locker;
+mod master_searcher;
+mod mastership;
 pub mod meddler;
 mod member;
 pub mod message_faults;
@@ -32,6 +35,9 @@ pub mod network;
 pub mod node;
 pub mod operator;
 pub mod oracle;
+pub mod pair;
+pub mod pair_plan;
+pub mod pair_watch;
 pub mod payer;
 pub mod payments;
 pub mod place;

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use broker::config::{BrokerConfig, MachineDefaults, Mode, ShardIdentity, Sources};
 use broker::env::Env;
-use broker::registration::RegistrationSender;
+use broker::master_slave::kept_state::{self, KeptState};
+use broker::master_slave::master_search::Search;
+use broker::master_slave::{self, MasterSlave};
+use broker::registration::{self, RegistrationReceiver, RegistrationSender};
 use broker::replay::TableReplay;
 use broker::replication::{Replica, ReplicaOptions, open_replica};
 use broker::shard::ShardParts;
@@ -24,6 +27,7 @@ use super::frame_meddler::FrameMeddler;
 use super::meddler::Meddler;
 use super::message_faults::MessageFaults;
 use super::network::{Arrival, End, HostId};
+use super::pair::Pair;
 use super::place::{GROUP, Place};
 use super::process::{CLIENT_PORT, Outgoing, Process, Surroundings, address};
 use super::process_mischief::ProcessMischief;
@@ -78,6 +82,8 @@ pub struct NodeParts<M: Machine> {
     pub checks_max: u32,
     /// Its place in a group of replicas; `None`: it stands alone.
     pub place: Option<Place>,
+    /// Its place among a master and its slaves; `None`: it is neither.
+    pub pair: Option<Pair>,
 }
 
 /// A store that was opened, and what runs on it.
@@ -85,6 +91,9 @@ struct Opened<M: Machine> {
     store: MessageStore<NodeDisk<M>>,
     replay: TableReplay,
     replica: Option<Replica>,
+    /// The settings that go with what a master or slave has kept in mind.
+    config: Arc<BrokerConfig>,
+    kept: Option<KeptState>,
 }
 
 enum State<M: Machine> {
@@ -114,6 +123,10 @@ pub(super) enum Stepped {
 pub struct Node<M: Machine> {
     parts: NodeParts<M>,
     config: Arc<BrokerConfig>,
+    /// The same as master, of one among a master and its slaves.
+    master_config: Arc<BrokerConfig>,
+    /// What its process says to name servers.
+    announcements: Option<RegistrationReceiver>,
     rng: StdRng,
     sim: SimDisk,
     ring: Option<SimRing>,
@@ -140,7 +153,7 @@ pub struct Node<M: Machine> {
     message_faults: MessageFaults,
 }
 
-fn broker_config(host: HostId, flush: FlushMode, checks_max: u32, place: Option<&Place>) -> BrokerConfig {
+fn broker_config(host: HostId, flush: FlushMode, checks_max: u32, replication: &str) -> BrokerConfig {
     static MACHINE: OnceLock<MachineDefaults> = OnceLock::new();
     let machine = MACHINE.get_or_init(|| {
         // What matters of the machine is said here, so that it is the same on each.
@@ -149,7 +162,6 @@ fn broker_config(host: HostId, flush: FlushMode, checks_max: u32, place: Option<
     });
     let ip = address(host, 0).ip();
     let flush = if flush == FlushMode::Sync { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
-    let replication = place.map(Place::properties).unwrap_or_default();
     let properties = format!(
         "brokerIP1={ip}\nbrokerName=broker\nlistenPort={CLIENT_PORT}\nflushConsumerOffsetInterval={OFFSETS_EVERY_MS}\n\
          storePathRootDir=/nonexistent/{host:?}\nflushDiskType={flush}\n\
@@ -169,12 +181,19 @@ impl<M: Machine> Node<M> {
         let message_faults = MessageFaults::new(seed);
         let pace = Pace::new(seed, parts.clock.clone());
         let wall_clock = WallClock::new(parts.clock.clone());
-        let config =
-            Arc::new(broker_config(parts.host, parts.settings.log.flush, parts.checks_max, parts.place.as_ref()));
+        let (host, flush, checks_max) = (parts.host, parts.settings.log.flush, parts.checks_max);
+        let configured = |replication: &str| Arc::new(broker_config(host, flush, checks_max, replication));
+        let (config, master_config) = match (&parts.place, &parts.pair) {
+            (Some(place), _) => (configured(&place.properties()), configured("")),
+            (None, Some(pair)) => (configured(&pair.properties(pair.number == 0)), configured(&pair.properties(true))),
+            (None, None) => (configured(""), configured("")),
+        };
         let rng = StdRng::seed_from_u64(salted(seed, "node"));
         Self {
             parts,
             config,
+            master_config,
+            announcements: None,
             rng,
             sim,
             ring: None,
@@ -225,6 +244,12 @@ impl<M: Machine> Node<M> {
         self.damaged_in = None;
         if let Some(place) = &mut self.parts.place {
             place.lose_disk();
+        }
+        if let Some(pair) = &self.parts.pair {
+            // Whoever was master and became a slave is configured as one before its empty store is taken for a master's.
+            let properties = pair.properties_on_new_disk();
+            self.config =
+                Arc::new(broker_config(self.parts.host, self.flush_mode(), self.parts.checks_max, &properties));
         }
     }
 
@@ -279,8 +304,26 @@ impl<M: Machine> Node<M> {
 
     /// Whether its replica has given up.
     pub fn has_stopped_replica(&self) -> bool {
-        let view = self.process().and_then(|process| process.shard().replica_view());
-        view.is_some_and(|view| view.is_stopped)
+        let Some(process) = self.process() else { return false };
+        let is_stuck = process.shard().master_slave_view().is_some_and(|view| view.stuck.is_some());
+        is_stuck || process.shard().replica_view().is_some_and(|view| view.is_stopped)
+    }
+
+    /// What its process wants to know of its master; `None`: nothing, or there is no process.
+    pub(super) fn search(&self) -> Option<Search> {
+        let announced = self.announcements.as_ref().filter(|_| self.process().is_some())?;
+        announced.borrow().search().map(|search| (*search).clone())
+    }
+
+    /// Whether it takes for granted that nobody else is the master.
+    pub(super) fn asks_nobody(&self) -> bool {
+        self.parts.mischief == ProcessMischief::AsksNobody
+    }
+
+    /// Among a master and its slaves, the others.
+    pub(super) fn others(&self) -> Vec<HostId> {
+        let hosts = self.parts.pair.iter().flat_map(|pair| &pair.hosts);
+        hosts.copied().filter(|host| *host != self.parts.host).collect()
     }
 
     /// The id of its log.
@@ -392,11 +435,20 @@ impl<M: Machine> Node<M> {
         let executor = Executor::new(self.rng.random());
         let disk = TimedDisk::new(self.parts.hardware.disk(self.sim.clone()), self.pace.clone());
         let left = self.ring.clone().map(|ring| self.parts.hardware.ring(ring));
-        let config = self.config.clone();
-        let (options, now_ms) = (self.parts.settings.log, self.wall_clock.now_ms());
+        let (mut config, master_config) = (self.config.clone(), self.master_config.clone());
+        let (mut options, now_ms) = (self.parts.settings.log, self.wall_clock.now_ms());
+        let is_of_pair = self.parts.pair.is_some();
         let id = self.log_id();
         let replica = self.replica_options(left.is_some());
         let opened = executor.spawn(async move {
+            let kept = if is_of_pair { Some(kept_state::load(&disk).await?) } else { None };
+            if let Some(kept) = &kept {
+                if kept.turned.is_some() {
+                    config = master_config;
+                }
+                options.is_copied = master_slave::is_slave(&config, kept);
+            }
+            let id = kept.as_ref().and_then(|kept| kept.log_id).map_or(id, LogId);
             let identity = config.shard(0);
             let mut replay = TableReplay::for_shard(&config, &identity, now_ms);
             let (store, recovery) = MessageStore::open(disk, id, options, left, &mut replay).await?;
@@ -404,7 +456,7 @@ impl<M: Machine> Node<M> {
                 Some(options) => Some(open_replica(&store, &recovery, options, &config, &identity).await?),
                 None => None,
             };
-            Ok(Opened { store, replay, replica })
+            Ok(Opened { store, replay, replica, config, kept })
         });
         self.state = State::Starting { executor, opened };
         self.may_have_work = true;
@@ -426,7 +478,17 @@ impl<M: Machine> Node<M> {
     }
 
     fn serve(&mut self, opened: Opened<M>, executor: Executor) {
-        let Opened { store, replay, replica } = opened;
+        let Opened { store, replay, replica, config, kept } = opened;
+        let is_slave = kept.as_ref().is_some_and(|kept| master_slave::is_slave(&config, kept));
+        let master_slave = kept.and_then(|kept| MasterSlave::new(&config, kept));
+        let registration = match &master_slave {
+            Some(_) => {
+                let (sender, receiver) = registration::channel(None);
+                self.announcements = Some(receiver);
+                sender
+            }
+            None => RegistrationSender::to_nobody(),
+        };
         self.ring = self.parts.settings.ring_bytes.filter(|_| self.flush_mode() == FlushMode::Async).map(|bytes| {
             let ring = SimRing::new(self.rng.random(), bytes);
             store.log().replace_ring(Some(self.parts.hardware.ring(ring.clone())));
@@ -435,28 +497,29 @@ impl<M: Machine> Node<M> {
         let (clock, wall_clock) = (self.parts.clock.clone(), self.wall_clock.clone());
         let env = SimEnv::new(clock, wall_clock, executor.clone(), StdRng::from_rng(&mut self.rng));
         let env = env.hurried(self.parts.mischief.ahead_ms());
-        let identity: ShardIdentity = self.config.shard(0);
+        let identity: ShardIdentity = config.shard(0);
         let mut tables = match replica {
             // The system's topics come with the log.
             Some(_) => replay.into_replayed_tables(),
+            None if is_slave => replay.into_replayed_tables(),
             None => replay.into_tables(env.now_ms()),
         };
         self.parts.mischief.spoil(&mut tables);
         let parts = ShardParts {
             env,
-            config: self.config.clone(),
+            config,
             identity,
             store,
             tables,
             outbox: Outbox::default(),
             siblings: Vec::new(),
-            registration: RegistrationSender::to_nobody(),
+            registration,
         };
         let (clock, meddler, host) = (self.parts.clock.clone(), self.parts.meddler.clone(), self.parts.host);
         let (frame_meddler, log_id) = (self.parts.frame_meddler.clone(), self.log_id());
         let message_faults = self.message_faults.clone();
         let around = Surroundings { executor, clock, meddler, frame_meddler, message_faults, host, log_id };
-        self.state = State::Serving(Box::new(Process::start(parts, around, replica)));
+        self.state = State::Serving(Box::new(Process::start(parts, around, replica, master_slave)));
     }
 
     /// Lets tasks run a while, then sweeps. `accepted` is told of each client that is let in; `out` gets what is to go

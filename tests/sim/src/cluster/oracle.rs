@@ -61,15 +61,43 @@ struct Life {
     has_damaged_disk: bool,
     /// Commits of consumers that it answered by then survive it; `None`: it goes on.
     commits_kept: Option<Duration>,
+    /// It answers a send when slaves have the message too.
+    waits_for_copies: bool,
+}
+
+/// Of a master and its slaves: a promotion takes back what was not copied, so it is only the word of the present master that
+/// counts, and what it has answered when slaves had it.
+#[derive(Debug, Default)]
+struct Pair {
+    /// Who is the master, and since when.
+    master: Option<(LifeNumber, Duration)>,
+    /// What these lives said of copies may be forgotten.
+    forgiven_lives: LifeNumber,
 }
 
 /// All lives so far.
 #[derive(Default)]
-pub(super) struct Lives(Vec<Life>);
+pub(super) struct Lives(Vec<Life>, BTreeMap<GroupNumber, Pair>);
 
 impl Lives {
     fn life(&self, number: LifeNumber) -> Option<&Life> {
         self.0.get((number as usize).checked_sub(1)?)
+    }
+
+    fn pair_of(&self, number: LifeNumber) -> Option<&Pair> {
+        self.1.get(&self.life(number)?.group)
+    }
+
+    /// Whether this was said by somebody whose word counts when it was asked for, and when it was heard.
+    pub(super) fn counts(&self, told: &Told) -> bool {
+        let Some(pair) = self.pair_of(told.by) else { return true };
+        pair.master.is_some_and(|(master, since)| master == told.by && told.asked >= since)
+    }
+
+    /// Whether an answer that all is well says that slaves have it too.
+    pub(super) fn promises_copies(&self, told: &Told) -> bool {
+        let waits = self.life(told.by).is_some_and(|life| life.waits_for_copies);
+        waits && self.pair_of(told.by).is_some_and(|pair| told.by > pair.forgiven_lives)
     }
 
     /// Whether what it said may be forgotten.
@@ -91,6 +119,9 @@ impl Lives {
     /// Whether a commit that `by` answered at `heard` is known to the life `later`.
     pub(super) fn keeps_commit(&self, by: LifeNumber, heard: Duration, later: LifeNumber) -> bool {
         let Some(life) = self.life(by) else { return false };
+        if self.1.contains_key(&life.group) {
+            return by == later;
+        }
         if life.is_replicated {
             // It was answered when a majority had it.
             return !life.is_forgiven;
@@ -128,6 +159,7 @@ impl Oracle {
             has_failing_disk: false,
             has_damaged_disk: false,
             commits_kept: None,
+            waits_for_copies: false,
         };
         self.lives.0.push(life);
         self.lives.0.len() as LifeNumber
@@ -167,11 +199,55 @@ impl Oracle {
     /// From now on the group may have lost the end of its log, of all that its lives so far said: it was set to promise
     /// no more.
     pub fn forgive(&mut self, group: GroupNumber) {
+        if self.lives.1.contains_key(&group) {
+            return self.promoted(group, 0, false);
+        }
         *self.forgiven.entry(group).or_default() += 1;
         for life in self.lives.0.iter_mut().filter(|life| life.group == group) {
             life.is_forgiven = true;
             life.commits_kept = Some(Duration::ZERO);
         }
+    }
+
+    /// A group is a master and its slaves.
+    pub fn is_pair(&mut self, group: GroupNumber) {
+        self.lives.1.insert(group, Pair::default());
+    }
+
+    /// A life is master, and answers sends when slaves have it too, or does not wait for that.
+    pub fn waits_for_copies(&mut self, number: LifeNumber, waits: bool) {
+        if let Some(life) = (number as usize).checked_sub(1).and_then(|at| self.lives.0.get_mut(at)) {
+            life.waits_for_copies = waits;
+        }
+    }
+
+    /// Who is the master from now on, if it is not so already.
+    pub fn master_is(&mut self, group: GroupNumber, life: Option<LifeNumber>, now: Duration) {
+        if let Some(pair) = self.lives.1.get_mut(&group)
+            && pair.master.map(|(master, _)| master) != life
+        {
+            pair.master = life.map(|life| (life, now));
+        }
+    }
+
+    /// A slave is the master now, whose log is that of the one before up to `shared`: what lies behind is gone, but, if it
+    /// `keeps_copies`, for what was acknowledged when slaves had it too.
+    pub fn promoted(&mut self, group: GroupNumber, shared: u64, keeps_copies: bool) {
+        *self.forgiven.entry(group).or_default() += 1;
+        let lives = self.lives.0.len() as LifeNumber;
+        if let Some(pair) = self.lives.1.get_mut(&group) {
+            pair.master = None;
+            if !keeps_copies {
+                pair.forgiven_lives = lives;
+            }
+        }
+        self.sends.forget(group, shared, keeps_copies);
+        self.positions.forget(group);
+    }
+
+    /// Whether what was told counts: see [`Lives::counts`].
+    pub(super) fn counts(&self, told: &Told) -> bool {
+        self.lives.counts(told)
     }
 
     /// How often that was said of a group.
@@ -216,7 +292,8 @@ impl Oracle {
     /// See [`Sends::settle`].
     pub(super) fn settle(&mut self, queue: Queue, first: u64, end: u64) -> Result<u64, Violation> {
         let is_replicated = self.replicated.contains(&queue.group);
-        self.sends.settle(queue, first, end, !is_replicated)
+        let is_pair = self.lives.1.contains_key(&queue.group);
+        self.sends.settle(queue, first, end, !is_replicated, is_pair)
     }
 
     /// The first thing that was wrong.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
 use protocol::frame::HeaderEncoding;
-use protocol::message_id::OffsetMessageId;
 use protocol::record::decode_record;
 use protocol::sys_flag::MessageSysFlag;
 use protocol::topic_name::{AUTO_CREATE_TOPIC, TRANS_CHECK_MAX_TIME_TOPIC};
@@ -20,7 +19,7 @@ use super::network::HostId;
 use super::oracle::GroupNumber;
 use super::payments::{HalfPlace, Meant, Payments, Seen};
 use super::process::CLIENT_PORT;
-use super::producer::{ClientWorld, DIAL_TIMEOUT, Route, SendAnswer, read_answer};
+use super::producer::{ClientWorld, DIAL_TIMEOUT, Route, SendAnswer, Stored, read_answer};
 use super::queue_reader::read_from;
 use super::rpc::{Heard, Rpc};
 use crate::Violation;
@@ -136,10 +135,8 @@ impl Payer {
             .with_body(number.to_be_bytes());
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
         match read_answer(&answer)? {
-            SendAnswer::Stored { offset, .. } => {
-                let id = answer.get("msgId").and_then(|id| id.parse::<OffsetMessageId>().ok());
-                let id = id.ok_or_else(|| Violation(format!("a half message was stored without an id: {answer:?}")))?;
-                self.payments.borrow_mut().stored(number, (offset, id.physical_offset))?;
+            SendAnswer::Stored(Stored { offset, physical_offset, .. }) => {
+                self.payments.borrow_mut().stored(number, (offset, physical_offset as i64))?;
                 Ok(true)
             }
             SendAnswer::Refused(_) => self.payments.borrow_mut().refused(number).map(|()| false),

@@ -135,7 +135,7 @@ impl Planner {
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
         let mut appointments = self.appointments.borrow_mut();
         match read_answer(&answer)? {
-            SendAnswer::Stored { .. } => {
+            SendAnswer::Stored(_) => {
                 appointments.stored(number, answer.get("recallHandle"));
                 Ok(true)
             }
@@ -177,12 +177,13 @@ impl Planner {
 
     /// Reads on; returns where the queue ends. `None`: somebody did not answer.
     async fn look(&mut self, rpc: &mut Rpc, from: u64) -> Result<Option<u64>, Violation> {
+        let asked = self.world.clock.now();
         let Some(read) = read_from(&self.world, rpc, TOPIC, from).await? else { return Ok(None) };
         let heard = self.world.clock.now();
         let (times_forgiven, clocks) = {
             let oracle = self.world.oracle.borrow();
-            if oracle.is_forgiven(rpc.life()) {
-                // Old news: what has come by then may come again.
+            if oracle.is_forgiven(rpc.life()) || !oracle.counts(&self.world.told(rpc, asked)) {
+                // Old news, or of one that is no master: what has come by then may come again.
                 return Ok(None);
             }
             (oracle.times_forgiven(self.group), oracle.clocks(self.group))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::oracle::{Lives, Queue, Told};
+use super::oracle::{GroupNumber, Lives, Queue, Told};
 use super::sockets::LifeNumber;
 use crate::{Violation, require};
 
@@ -37,6 +37,13 @@ impl Positions {
         commits.len() - 1
     }
 
+    /// Of what was said of a group nothing has to be so any more.
+    pub(super) fn forget(&mut self, group: GroupNumber) {
+        for (_, commits) in self.commits.iter_mut().filter(|((_, queue), _)| queue.group == group) {
+            commits.iter_mut().for_each(|commit| (commit.answered, commit.told) = (None, None));
+        }
+    }
+
     /// It was answered.
     pub(super) fn answered(&mut self, group: ConsumerGroup, queue: Queue, number: usize, told: Told) {
         if let Some(commits) = self.commits.get_mut(&(group, queue)) {
@@ -53,6 +60,9 @@ impl Positions {
         offset: Option<u64>,
         told: Told,
     ) -> Result<(), Violation> {
+        if !lives.counts(&told) {
+            return Ok(());
+        }
         let commits = self.commits.entry((group, queue)).or_default();
         let is_known = |(by, heard)| heard <= told.asked && lives.keeps_commit(by, heard, told.by);
         let is_kept = |commit: &Commit| commit.answered.is_some_and(is_known) || commit.told.is_some_and(is_known);

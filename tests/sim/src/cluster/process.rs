@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use broker::env::Env;
 use broker::maintenance;
+use broker::master_slave::MasterSlave;
 use broker::replication::Replica;
 use broker::service::ShardService;
 use broker::shard::{Shard, ShardParts};
@@ -18,7 +19,8 @@ use runtime::{
     ConnectionId, DIAL_TIMEOUT, Dial, DialError, Flow, Origin, Outbox, Peer, REPLICA_FRAME_BYTES_MAX,
     REPLICA_IDLE_TIMEOUT, Service,
 };
-use storage::commit_log::LogId;
+use storage::commit_log::entry::{EntryHeader, HEADER_BYTES};
+use storage::commit_log::{LogId, LogPosition};
 use storage::file::sim::Executor;
 
 use super::clock::Clock;
@@ -103,13 +105,21 @@ pub struct Process<E: Env> {
 }
 
 impl<E: Env> Process<E> {
-    /// A shard that is about to serve, as the replica given if it is one.
-    pub(super) fn start(parts: ShardParts<E>, around: Surroundings, replica: Option<Replica>) -> Self {
+    /// A shard that is about to serve, as the replica, master or slave given if it is one.
+    pub(super) fn start(
+        parts: ShardParts<E>,
+        around: Surroundings,
+        replica: Option<Replica>,
+        master_slave: Option<MasterSlave>,
+    ) -> Self {
         let outbox = parts.outbox.clone();
         let shard = Rc::new(Shard::new(parts));
         if let Some(replica) = replica {
             shard.join_group(replica);
             around.executor.spawn(shard.clone().run_replica());
+        }
+        if let Some(master_slave) = master_slave {
+            shard.join_master_slave(master_slave);
         }
         around.executor.spawn(shard.clone().run_committer());
         around.executor.spawn(maintenance::run(shard.clone()));
@@ -306,7 +316,13 @@ impl<E: Env> Process<E> {
     fn treat_replica(&mut self, end: End, frame: &Frame<'_>) -> Treatment {
         let Surroundings { frame_meddler, message_faults, log_id, .. } = &mut self.around;
         let log_end = || self.shard.replica_view().map(|view| view.end).unwrap_or_default();
-        match frame_meddler.received(frame, *log_id, log_end) {
+        let place = |position| {
+            let head = self.shard.newest_bytes(position, HEADER_BYTES)?;
+            let id = self.shard.master_slave_view()?.log_id;
+            let EntryHeader { index, term, previous, .. } = EntryHeader::decode(id, position, &head).ok()?;
+            Some(LogPosition { position, index: index.checked_sub(1)?, term, previous })
+        };
+        match frame_meddler.received(frame, *log_id, log_end, place) {
             Treatment::Honest => message_faults.received(end, frame),
             Treatment::Instead(frames) => Treatment::Instead(message_faults.renumber(end, frames)),
             answered => answered,

@@ -16,6 +16,8 @@ pub enum ProcessMischief {
     ForgetsDeliveries,
     /// It does everything by a clock that is ahead of that of its machine.
     Hurries,
+    /// A master that was away takes itself for the master again, and asks no slave whether it was promoted.
+    AsksNobody,
 }
 
 /// A process that [`ProcessMischief::Hurries`] is ahead by so much, ms.
@@ -25,7 +27,7 @@ impl ProcessMischief {
     /// What its tables become when it starts.
     pub(super) fn spoil(self, tables: &mut ControlTables) {
         match self {
-            Self::None | Self::Hurries => {}
+            Self::None | Self::Hurries | Self::AsksNobody => {}
             Self::ForgetsHalfMessages => tables.half_messages = HalfMessages::new(),
             Self::ForgetsDeliveries => tables.timers = TimerTable::default(),
         }

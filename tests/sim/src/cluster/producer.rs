@@ -9,6 +9,7 @@ use std::time::Duration;
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
 use protocol::frame::HeaderEncoding;
+use protocol::message_id::OffsetMessageId;
 use protocol::topic_name::AUTO_CREATE_TOPIC;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -94,9 +95,19 @@ struct Pending {
     deadline: Duration,
 }
 
+/// Where a message is, as the answer to its send says.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) queue_id: u32,
+    pub(super) offset: u64,
+    pub(super) physical_offset: u64,
+    /// As safe as it was to be: where a master waits for slaves, they have it.
+    pub(super) is_whole: bool,
+}
+
 /// What an answer to a send says.
 pub(super) enum SendAnswer {
-    Stored { queue_id: u32, offset: u64 },
+    Stored(Stored),
     Refused(String),
     Ambiguous,
 }
@@ -111,9 +122,14 @@ pub(super) fn read_answer(answer: &RemotingCommand) -> Result<SendAnswer, Violat
         | ResponseCode::FLUSH_DISK_TIMEOUT
         | ResponseCode::SLAVE_NOT_AVAILABLE
         | ResponseCode::FLUSH_SLAVE_TIMEOUT => {
-            let number = |key| answer.get(key).and_then(|text: &str| text.parse().ok());
-            match (number("queueId"), number("queueOffset")) {
-                (Some(queue_id), Some(offset)) => Ok(SendAnswer::Stored { queue_id: queue_id as u32, offset }),
+            let number = |key| answer.get(key).and_then(|text: &str| text.parse::<u64>().ok());
+            let id = answer.get("msgId").and_then(|id| id.parse::<OffsetMessageId>().ok());
+            match (number("queueId"), number("queueOffset"), id) {
+                (Some(queue_id), Some(offset), Some(id)) => {
+                    let (queue_id, physical_offset) = (queue_id as u32, id.physical_offset as u64);
+                    let is_whole = answer.code == ResponseCode::SUCCESS.0;
+                    Ok(SendAnswer::Stored(Stored { queue_id, offset, physical_offset, is_whole }))
+                }
                 _ => Err(Violation(format!("a send was acknowledged without its place: {answer:?}"))),
             }
         }
@@ -219,8 +235,8 @@ impl Producer {
         let answer = read_answer(answer)?;
         let mut oracle = self.world.oracle.borrow_mut();
         match answer {
-            SendAnswer::Stored { queue_id, offset } => {
-                oracle.check(|sends, _, lives| sends.acknowledged(lives, sent.attempt, (queue_id, offset), told));
+            SendAnswer::Stored(stored) => {
+                oracle.check(|sends, _, lives| sends.acknowledged(lives, sent.attempt, stored, told));
                 Ok(true)
             }
             SendAnswer::Refused(why) => {

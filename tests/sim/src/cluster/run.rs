@@ -25,6 +25,7 @@ use super::meddler::Meddler;
 use super::network::HostId;
 use super::node::{Node, NodeParts, StoreSettings};
 use super::operator::{Operator, Wish};
+use super::pair_watch::PairWatch;
 use super::payer::Payer;
 use super::payments::Payments;
 use super::place::Place;
@@ -68,6 +69,8 @@ pub struct RunPlan {
     pub founders: u16,
     /// What that operator wants; `None`: this and that.
     pub wishes: Option<Vec<Wish>>,
+    /// Of a master and its slaves: whether a send waits for them; then the machines of the one group are these.
+    pub pair: Option<bool>,
     /// How they store.
     pub settings: StoreSettings,
     /// Producers of each group.
@@ -121,6 +124,7 @@ impl RunPlan {
             replicas: 1,
             founders: 1,
             wishes: None,
+            pair: None,
             settings: StoreSettings { log, log_writes: LogWrites::Seen, ring_bytes },
             producers: 2,
             pays: false,
@@ -184,18 +188,19 @@ impl RunPlan {
         self.groups * self.replicas
     }
 
-    fn targets(&self) -> Targets {
+    pub(super) fn targets(&self) -> Targets {
         let clients = self.groups * (self.producers + self.consumers);
         Targets { nodes: (0..self.machines()).map(host).collect(), clients: (0..clients).map(client_host).collect() }
     }
 
-    fn route(&self, group: u16) -> Route {
+    pub(super) fn route(&self, group: u16) -> Route {
         (group * self.replicas..(group + 1) * self.replicas).map(host).collect()
     }
 
     fn place(&self, machine: u16) -> Option<Place> {
         let (group, number) = (machine / self.replicas, machine % self.replicas);
-        (self.replicas > 1).then(|| Place { number, hosts: self.route(group), founders: self.founders })
+        let replicates = self.replicas > 1 && self.pair.is_none();
+        replicates.then(|| Place { number, hosts: self.route(group), founders: self.founders })
     }
 
     /// Draws everything.
@@ -299,7 +304,14 @@ fn run_on<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<ClusterSumm
         views.iter().fold((0, 0), |sum, view| (sum.0 + view.installations, sum.1 + view.mended));
     let workload = run.workload();
     let (entries, leaders) =
-        run.watch.map_or((0, 0), |watch| (watch.borrow().committed() as u64, watch.borrow().leaders() as u64));
+        run.watch.as_ref().map_or((0, 0), |watch| (watch.borrow().committed() as u64, watch.borrow().leaders() as u64));
+    let (installations, entries, leaders) = match &run.pair {
+        Some(pair) => {
+            let pair = pair.borrow();
+            (run.installations(), pair.compared, pair.epoch())
+        }
+        None => (installations, entries, leaders),
+    };
     let (audited, compared, longest_recovery) = (run.audited, run.compared, run.recovery);
     let member_changes = run.member_changes.get();
     let ran = ClusterSummary { audited, compared, longest_recovery, member_changes, ..run.cluster.summary() };
@@ -321,6 +333,7 @@ pub(super) struct Run<M: Machine> {
     pub(super) members: Vec<usize>,
     /// By group.
     pub(super) payments: Vec<Rc<RefCell<Payments>>>,
+    pub(super) pair: Option<Rc<RefCell<PairWatch>>>,
     /// By group.
     pub(super) appointments: Vec<Rc<RefCell<Appointments>>>,
 }
@@ -341,13 +354,22 @@ impl<M: Machine + Clone> Run<M> {
                 mischief: plan.mischief,
                 checks_max: plan.checks_max,
                 place: plan.place(number),
+                pair: plan.pair_of(number),
             };
-            cluster.add(Node::new(parts), number / plan.replicas, usize::from(plan.replicas));
+            let replicas = if plan.pair.is_some() { 1 } else { plan.replicas };
+            cluster.add(Node::new(parts), number / plan.replicas, usize::from(replicas));
         }
         if plan.founders < plan.replicas {
             cluster.changes_members(0);
         }
-        let watch = (plan.replicas > 1).then(|| watch_group(&mut cluster, &plan));
+        let pair = plan.pair.map(|_| {
+            let oracle = cluster.world().oracle.clone();
+            let watch = PairWatch::new(0, usize::from(plan.replicas), cluster.clock().clone(), oracle);
+            let watch = Rc::new(RefCell::new(watch));
+            cluster.watch_pair(watch.clone());
+            watch
+        });
+        let watch = (plan.replicas > 1 && pair.is_none()).then(|| watch_group(&mut cluster, &plan));
         for (at, fault) in &plan.faults {
             cluster.plan(*at, fault.clone());
         }
@@ -405,6 +427,7 @@ impl<M: Machine + Clone> Run<M> {
             compared: 0,
             recovery: Duration::ZERO,
             watch,
+            pair,
             member_changes,
             members: Vec::new(),
             payments,
@@ -493,9 +516,9 @@ impl<M: Machine + Clone> Run<M> {
             (0..groups).all(|group| oracle.sends.acknowledged_since(group, healed))
         };
         if !self.cluster.run(LIVE_WITHIN, all_live)? {
-            let views = self.views();
+            let (views, pair) = (self.views(), self.pair.as_ref().map(|pair| pair.borrow().describe()));
             return Err(Violation(format!(
-                "{LIVE_WITHIN:?} after everything was healed a group still takes no sends: {views:#?}"
+                "{LIVE_WITHIN:?} after everything was healed a group still takes no sends: {views:#?} {pair:?}"
             )));
         }
         self.recovery = self.cluster.clock().now() - healed;

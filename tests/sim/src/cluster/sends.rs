@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::network::End;
 use super::oracle::{GroupNumber, Lives, Queue, Told};
+use super::producer::Stored;
 use crate::{Violation, require};
 
 /// Longest body, bytes.
@@ -44,6 +45,18 @@ struct Known {
     attempt: Attempt,
     /// Who said so; the first time it was heard.
     told: Told,
+    /// Where it lies in the log.
+    physical_offset: u64,
+    /// It was acknowledged when slaves had it too.
+    is_copied: bool,
+}
+
+/// A message as a consumer read it.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct ReadMessage<'a> {
+    pub(super) offset: u64,
+    pub(super) physical_offset: u64,
+    pub(super) body: &'a [u8],
 }
 
 /// See the module's text.
@@ -85,13 +98,18 @@ impl Sends {
         &mut self,
         lives: &Lives,
         attempt: Attempt,
-        (queue_id, offset): (u32, u64),
+        stored: Stored,
         told: Told,
     ) -> Result<(), Violation> {
+        let Stored { queue_id, offset, physical_offset, is_whole } = stored;
         let queue = self.sent(attempt).queue;
         let what = || format!("attempt {attempt} went to {queue:?} and was stored in queue {queue_id}");
         require(queue_id == queue.queue_id, what)?;
-        if self.place(lives, queue, offset, Known { attempt, told })? {
+        let is_copied = is_whole && lives.promises_copies(&told);
+        if !is_copied && !lives.counts(&told) {
+            return Ok(());
+        }
+        if self.place(lives, queue, offset, Known { attempt, told, physical_offset, is_copied })? {
             self.sent(attempt).outcome = Outcome::Acknowledged(told.heard);
         }
         Ok(())
@@ -104,15 +122,15 @@ impl Sends {
         require(sent.place.is_none(), || format!("attempt {attempt} was refused ({why}) and is stored: {sent:?}"))
     }
 
-    /// A consumer read bodies from a queue, the first at `offset`.
+    /// A consumer read messages from a queue.
     pub(super) fn read<'a>(
         &mut self,
         lives: &Lives,
         queue: Queue,
-        messages: impl IntoIterator<Item = (u64, &'a [u8])>,
+        messages: impl IntoIterator<Item = ReadMessage<'a>>,
         told: Told,
     ) -> Result<(), Violation> {
-        for (offset, found) in messages {
+        for ReadMessage { offset, physical_offset, body: found } in messages {
             let attempt = found.first_chunk().map(|number| Attempt::from_be_bytes(*number));
             let known = attempt.filter(|attempt| (*attempt as usize) < self.attempts.len());
             let Some(attempt) = known else {
@@ -122,14 +140,16 @@ impl Sends {
             let what = || format!("{queue:?} has at {offset} a message that is not what was sent: {sent:?}");
             require(found == body(attempt, sent.body_bytes), what)?;
             self.read += 1;
-            self.place(lives, queue, offset, Known { attempt, told })?;
+            if lives.counts(&told) {
+                self.place(lives, queue, offset, Known { attempt, told, physical_offset, is_copied: false })?;
+            }
         }
         Ok(())
     }
 
     /// A consumer was told that the queue ends at `end`.
     pub(super) fn ends_at(&mut self, lives: &Lives, queue: Queue, end: u64, told: Told) -> Result<(), Violation> {
-        if lives.is_forgiven(told.by) || lives.may_lag(told.by) {
+        if lives.is_forgiven(told.by) || lives.may_lag(told.by) || !lives.counts(&told) {
             return Ok(());
         }
         let known = self.queues.entry(queue).or_default();
@@ -162,11 +182,35 @@ impl Sends {
         require(sent.place.is_none_or(|place| place == offset), what)?;
         sent.place = Some(offset);
         let known = self.queues.entry(queue).or_default().entry(offset).or_insert(new);
+        known.is_copied |= new.is_copied;
         if lives.is_forgiven(known.told.by) {
             // It is still there, so it was not lost, nor what came before it.
             known.told = new.told;
         }
         Ok(true)
+    }
+
+    /// What a group was said to hold may be gone, but for what lies below `kept_to` in the log, and, if `keeps_copied`, for what was
+    /// acknowledged when slaves had it too.
+    pub(super) fn forget(&mut self, group: GroupNumber, kept_to: u64, keeps_copied: bool) {
+        let mut dropped = Vec::new();
+        for (_, known) in self.queues.iter_mut().filter(|(queue, _)| queue.group == group) {
+            known.retain(|_, known| {
+                let keeps = known.physical_offset < kept_to || keeps_copied && known.is_copied;
+                if !keeps {
+                    dropped.push(known.attempt);
+                }
+                keeps
+            });
+        }
+        self.forgiven += dropped.len() as u64;
+        for attempt in dropped {
+            let sent = self.sent(attempt);
+            sent.place = None;
+            if sent.outcome != Outcome::Refused {
+                sent.outcome = Outcome::Unknown;
+            }
+        }
     }
 
     /// Forgets what may be lost from `offset` on.
@@ -191,8 +235,17 @@ impl Sends {
     /// Everything was read from `first`, where the queue begins by now, to `end`, and nothing changes any more: is all there, in order?
     /// With `in_order`, what is sent over one connection is done in that order; where others hand it on to a leader that
     /// changes, only what was sent after an answer is.
-    pub(super) fn settle(&mut self, queue: Queue, first: u64, end: u64, in_order: bool) -> Result<u64, Violation> {
+    pub(super) fn settle(
+        &mut self,
+        queue: Queue,
+        first: u64,
+        end: u64,
+        in_order: bool,
+        may_keep_more: bool,
+    ) -> Result<u64, Violation> {
         let known = self.queues.entry(queue).or_default();
+        // A slave may still have what retention has removed from its master, whose word alone counts.
+        let first = if may_keep_more { first.max(known.keys().next().copied().unwrap_or(end)) } else { first };
         let missing = known.range(end..).next();
         let what = || format!("{queue:?} ends at {end}, and was said to hold more: {missing:?}");
         require(missing.is_none(), what)?;
