@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 3
 FUZZ_FEATURES ?=
 # Simulation seeds in `make sim-quick`.
 SEEDS ?= 12000
-# Of groups of replicas; half as many of clusters of brokers that stand alone, a fifth of groups whose members change, and of masters
+# Of groups of replicas; a quarter as many of clusters of brokers that stand alone, a fifth of groups whose members change, and of masters
 # with their slaves.
 CLUSTER_SEEDS ?= 1000
 # Of groups of bare Raft replicas.

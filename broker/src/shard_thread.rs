@@ -139,7 +139,6 @@ async fn live(start: ShardStart) -> Result<(), String> {
         registration: start.registration,
     }));
     if let Some(replica) = replica {
-        tracing::warn!(shard = name, "enableDLegerCommitLog=true: groups of replicas are on trial in this version");
         shard.join_group(replica);
         runtime::time::spawn(shard.clone().run_replica());
     }

@@ -31,6 +31,10 @@ impl<E: Env> Shard<E> {
         let (shard, name) = (self.clone(), name.to_owned());
         self.env.spawn_background(async move {
             let Some(ms) = shard.master_slave.get() else { return };
+            // One that took its end back has none, and nobody may send what brings about the next.
+            if shard.store.checkpoint_position() == 0 && ms.part() == Part::Serves {
+                shard.checkpoint().await;
+            }
             let bytes_max = loop {
                 match shard.begin_checkpoint_piece(giver, bytes_wanted) {
                     Some(bytes_max) => break bytes_max,

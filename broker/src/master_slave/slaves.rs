@@ -1,6 +1,6 @@
 //! A master's slaves: who is connected, and how far each has the log. The clock and the sockets are the caller's.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use runtime::{CloseReason, ConnectionId, Outbox};
 use storage::commit_log::LogPosition;
@@ -29,7 +29,8 @@ pub(crate) struct SlaveLink {
 /// See the module's text.
 #[derive(Default)]
 pub(crate) struct Slaves {
-    links: HashMap<ConnectionId, SlaveLink>,
+    /// In an order that does not depend on chance.
+    links: BTreeMap<ConnectionId, SlaveLink>,
 }
 
 impl Slaves {
@@ -68,7 +69,7 @@ impl Slaves {
 
     /// This one is no master any more.
     pub(crate) fn close_all(&mut self, outbox: &Outbox, why: &'static str) {
-        for (id, _) in self.links.drain() {
+        for (id, _) in std::mem::take(&mut self.links) {
             outbox.close(id, CloseReason(why.into()));
         }
     }

@@ -109,7 +109,7 @@ pub fn build_java() {
         let mut maven = Command::new("mvn");
         maven.args(["-q", "-B", "process-classes"]).current_dir(sources);
         run(maven);
-        [JavaClient::V5, JavaClient::V4].map(|client| run(client.archive_classes()));
+        [JavaClient::V5, JavaClient::V4].into_iter().for_each(|client| run(client.archive_classes()));
     });
 }
 

@@ -33,7 +33,7 @@ pub const STORE_SEEDS: SeedCount =
 /// Of groups of replicas.
 pub const CLUSTER_SEEDS: SeedCount = SeedCount { variable: "CLUSTER_SEEDS", default: 1_000, one_in: 1 };
 /// Of clusters of brokers that stand alone.
-pub const LONE_SEEDS: SeedCount = SeedCount { one_in: 2, ..CLUSTER_SEEDS };
+pub const LONE_SEEDS: SeedCount = SeedCount { one_in: 4, ..CLUSTER_SEEDS };
 /// Of groups whose members change, which take longer.
 pub const MEMBER_SEEDS: SeedCount = SeedCount { one_in: 5, ..CLUSTER_SEEDS };
 /// Of masters with their slaves.

@@ -40,7 +40,7 @@ pub(super) const NAME_SERVER_FLAGS: &[&str] = &["-server", "-Xms512m", "-Xmx512m
 /// The broker's fast port and its slaves' port.
 const BROKER_PORTS: &[i32] = &[0, -2, 1];
 
-/// What made it fastest of all that was tried; lines of its configuration. The key index is off because ours has none yet:
+/// What made it fastest of all that was tried; lines of its configuration. The key index is off, though ours is on:
 /// every message has a unique key, which it would index.
 const TUNED: &str = "sendMessageThreadPoolNums=2
 useReentrantLockWhenPutMessage=true

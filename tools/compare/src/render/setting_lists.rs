@@ -29,7 +29,7 @@ fn windows(record: &Record) -> String {
          the page cache (`posix_fadvise`, DONTNEED), and it is started and warmed again; the cold reader runs at nice 19\n\
          - start to ready: from the start of the process until a client that knows only the name server has a first send \
          acknowledged; after `kill -9` the page cache is left as it is\n\
-         - Apache's key index is off, because Turbopump has none yet: on, it would cost the peer for every message\n\
+         - Apache's key index is off: on, it would cost the peer for every message; Turbopump's, where its version has one, is on\n\
          - idle: {} s of rest, then {} s measured; Apache with a heap of 1 GiB that is not touched, its leanest; \
          Turbopump with 2 shards\n\
          - a store above {} GiB is replaced by an empty one between two cases\n",
@@ -88,7 +88,7 @@ fn replica_windows(record: &Record) -> String {
          of its process\n\
          - the disk's own rates are those of direct accesses of 1 MiB, four at once, to files of {} GiB on the same disk, right \
          before; replication on one machine reads the log from the disk it writes it to, as copying a file does\n\
-         - Apache's key index is off, because Turbopump has none yet\n\
+         - Apache's key index is off: on, it would cost the peer for every message; Turbopump's, where its version has one, is on\n\
          - stores above {} GiB in sum are replaced by empty ones between two cases\n",
         settings.rounds,
         settings.window_s,
