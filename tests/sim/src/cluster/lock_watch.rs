@@ -25,6 +25,9 @@ struct Held {
 #[derive(Debug, Default)]
 pub(super) struct LockWatch {
     held: BTreeMap<Queue, BTreeMap<String, Held>>,
+    /// How often a client has given a queue back without being told that it is done. A follower may hand that on to the leader when
+    /// the client has the queue again.
+    unlocking: BTreeMap<Queue, BTreeMap<String, u32>>,
     /// Forward jumps of clocks: whose, when, and by how much, ms.
     jumps: Vec<(LifeNumber, Duration, i64)>,
     /// Answers that granted a queue, ...
@@ -45,6 +48,15 @@ impl LockWatch {
     pub(super) fn unlock_begins(&mut self, queue: Queue, client: &str) {
         if let Some(held) = self.held.get_mut(&queue) {
             held.remove(client);
+        }
+        *self.unlocking.entry(queue).or_default().entry(client.to_owned()).or_default() += 1;
+    }
+
+    /// It was told that the queue is given back.
+    pub(super) fn unlock_ended(&mut self, queue: Queue, client: &str) {
+        let under_way = self.unlocking.get_mut(&queue).and_then(|clients| clients.get_mut(client));
+        if let Some(under_way) = under_way {
+            *under_way -= 1;
         }
     }
 
@@ -75,7 +87,10 @@ impl LockWatch {
             let other = others.iter().find(|(_, held)| counts(held));
             let what = || format!("{queue:?} is locked for {client}, {told:?}, and for {other:?} at once");
             require(other.is_none(), what)?;
-            self.held.entry(queue).or_default().insert(client.to_owned(), Held { told, lead });
+            let under_way = self.unlocking.get(&queue).and_then(|clients| clients.get(client));
+            if under_way.is_none_or(|under_way| *under_way == 0) {
+                self.held.entry(queue).or_default().insert(client.to_owned(), Held { told, lead });
+            }
         } else {
             let what = || format!("{client} is refused {queue:?} at {told:?}, and holds it: {own:?}");
             require(!own.is_some_and(|own| counts(&own)), what)?;
@@ -119,6 +134,11 @@ mod tests {
         let mut given_back = locks_of(1);
         given_back.unlock_begins(QUEUE, "a");
         given_back.answered(QUEUE, "b", true, told(1, 20), Some(3)).unwrap();
+        given_back.answered(QUEUE, "a", true, told(1, 30), Some(4)).unwrap();
+        given_back.answered(QUEUE, "b", true, told(1, 40), Some(4)).unwrap();
+        given_back.unlock_ended(QUEUE, "a");
+        given_back.answered(QUEUE, "a", true, told(1, 50), Some(5)).unwrap();
+        assert!(given_back.answered(QUEUE, "b", true, told(1, 55), Some(5)).is_err(), "nothing of a is under way");
         let mut jumped = locks_of(1);
         jumped.clock_jumped(1, Duration::from_secs(15), 60_000);
         jumped.answered(QUEUE, "b", true, told(1, 20), Some(3)).unwrap();

@@ -118,6 +118,9 @@ impl Locker {
                 let is_granted = held.iter().any(|queue| queue.queue_id == *queue_id as i32);
                 oracle.locks.answered(of_group(*queue_id), client, is_granted, told, lead)?;
             }
+        } else {
+            let mut oracle = self.world.oracle.borrow_mut();
+            queues.iter().for_each(|queue_id| oracle.locks.unlock_ended(of_group(*queue_id), client));
         }
         Ok(Some(true))
     }
