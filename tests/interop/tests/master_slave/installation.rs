@@ -23,8 +23,10 @@ const CACHE: (&str, &str) = ("logCacheBytes", "16777216");
 /// Each keeps about so much.
 const KEPT: (&str, &str) = ("logBytesMax", "8388608");
 const BODY_BYTES: usize = 400 << 10;
-/// Enough for the two checkpoints that have to come before something is removed.
+/// About what the first of the two checkpoints takes that have to come before something is removed.
 const BODIES: usize = 90;
+/// Sent at each look until the second has come: the first may be of nearly all of the above.
+const MORE_BODIES: usize = 4;
 /// A slave has its store within this.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -35,6 +37,7 @@ fn age(pair: &mut MasterSlavePair, bulk: &mut KeptMessages, end: u64) {
     let folder = pair.node(0).log_folder(0);
     let mut client = RawClient::connect(master);
     until("the master's log to begin behind its slave's end", WITHIN, || {
+        bulk.send(master, MORE_BODIES);
         // Not only every ten seconds.
         client.ask(requests::with_body(RequestCode::DELETE_EXPIRED_COMMITLOG, &[]));
         let first = oldest_kept(&folder);
