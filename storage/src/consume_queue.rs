@@ -73,6 +73,8 @@ impl QueueIndex {
 pub struct ConsumeQueue {
     first: u64,
     end: u64,
+    /// No unit points below this in the log.
+    points_from: u64,
     /// Consumers see the queue end here: what lies behind may not be acknowledged yet.
     readable: u64,
     /// Units below this are in the files.
@@ -254,8 +256,14 @@ impl ConsumeQueues {
     pub fn restore(&mut self, topic: &str, queue_id: u32, first: u64, end: u64) {
         let index = self.find_or_add(topic, queue_id);
         let Some(queue) = self.get_mut(index) else { unreachable!("just made") };
-        *queue =
-            ConsumeQueue { first, end, readable: end, persisted: end, tail: VecDeque::new(), end_at_checkpoint: end };
+        *queue = ConsumeQueue {
+            first,
+            end,
+            readable: end,
+            persisted: end,
+            end_at_checkpoint: end,
+            ..ConsumeQueue::default()
+        };
     }
 
     /// Lets consumers read up to `end` and returns where they could before; `None` for a queue that was removed.
@@ -318,10 +326,10 @@ impl ConsumeQueues {
         let mut unknown = Vec::new();
         for (at, slot) in self.slots.iter_mut().enumerate() {
             let Some(Slot { queue, .. }) = slot else { continue };
-            while queue.first < queue.end {
+            while queue.points_from < log_first && queue.first < queue.end {
                 match queue.unit(queue.first) {
                     Some(unit) if unit.physical_offset < log_first => queue.first += 1,
-                    Some(_) => break,
+                    Some(unit) => queue.points_from = unit.physical_offset,
                     None => {
                         unknown.push(QueueIndex(at as u32));
                         break;
@@ -332,11 +340,11 @@ impl ConsumeQueues {
         unknown
     }
 
-    /// Sets the first queue offset that is still there, found in the files.
-    pub fn set_first(&mut self, queue: QueueIndex, first: u64) {
+    /// Sets the first queue offset that is still there, found in the files, and where in the log it points.
+    pub fn set_first(&mut self, queue: QueueIndex, first: u64, points_from: u64) {
         if let Some(queue) = self.get_mut(queue) {
             assert!(first >= queue.first && first <= queue.end);
-            queue.first = first;
+            (queue.first, queue.points_from) = (first, points_from);
         }
     }
 

@@ -19,12 +19,13 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::commit_log::entry::EntryHeader;
 use crate::commit_log::recover::{LogRecovery, RecoverFrom};
 use crate::commit_log::{CommitLog, ENTRY_BYTES_MAX, LogId, LogOptions, LogPosition};
-use crate::consume_queue::{self, ConsumeQueues, QueueIndex, Unit};
+use crate::consume_queue::{self, ConsumeQueues, FILES_AT_ONCE, QueueIndex, Unit};
 use crate::error::{AppendError, DamageReason, StorageError};
 use crate::file::{Disk, read_file, replace_file};
 use crate::installation;
 use crate::pieces::Pieces;
 use crate::ring::Ring;
+use crate::side_by_side;
 
 pub use self::cached_records::CachedRecords;
 use self::replay::replay_entry;
@@ -497,29 +498,29 @@ impl<D: Disk> MessageStore<D> {
     /// Moves the first offset of every queue to the first message that the log still holds.
     async fn drop_below(&self, log_first: u64) -> Result<(), StorageError> {
         let unknown = self.queues.borrow_mut().drop_below(log_first);
-        for queue in unknown {
-            let found = self.find_first(queue, log_first).await;
+        side_by_side::for_each(&unknown, FILES_AT_ONCE, async |queue| {
+            let found = self.find_first(*queue, log_first).await;
             // Its topic may have been removed meanwhile.
-            if self.queues.borrow().get(queue).is_some() {
-                found?;
-            }
-        }
-        Ok(())
+            if self.queues.borrow().get(*queue).is_some() { found } else { Ok(()) }
+        })
+        .await
     }
 
-    /// Binary search in the files for the first unit that the log still holds.
+    /// Searches the files for the first unit that the log still holds. Of most queues that is the first one.
     async fn find_first(&self, queue: QueueIndex, log_first: u64) -> Result<(), StorageError> {
         let range = self.queues.borrow().get(queue).map(|queue| (queue.first(), queue.end()));
         let Some((mut low, mut high)) = range else { return Ok(()) };
+        let (mut at, mut points_from) = (low, log_first);
         while low < high {
-            let middle = low + (high - low) / 2;
-            if self.read_unit(queue, middle).await?.physical_offset < log_first {
-                low = middle + 1;
+            let position = self.read_unit(queue, at).await?.physical_offset;
+            if position < log_first {
+                low = at + 1;
             } else {
-                high = middle;
+                (high, points_from) = (at, position);
             }
+            at = low + (high - low) / 2;
         }
-        self.queues.borrow_mut().set_first(queue, low);
+        self.queues.borrow_mut().set_first(queue, low, points_from);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use super::wire::{ConnectionClass, Pull, PullStatus, Pulled, ReplicaMessage};
 use crate::env::Env;
 use crate::shard::Shard;
 
-/// Of the log in one piece.
+/// Of the log in one piece, and in one read, however short pieces are.
 const PIECE_BYTES_MAX: usize = 1 << 20;
 /// The next piece is put on a connection when no more than this waits there: the socket has something to do meanwhile.
 const QUEUED_BYTES_MAX: usize = 2 * BUSY_PIECE_BYTES;
@@ -75,7 +75,7 @@ impl<E: Env> Shard<E> {
     }
 
     async fn give_piece(&self, replica: &Replica, node: u64, from: From, bytes_max: usize) {
-        let gift = match self.gift(replica, from, bytes_max).await {
+        let gift = match self.gift(replica, node, from, bytes_max).await {
             Ok(gift) => gift,
             Err(error) => {
                 tracing::error!(%error, node, shard = self.identity.broker_name, "a replica cannot be given what it lacks");
@@ -127,21 +127,21 @@ impl<E: Env> Shard<E> {
         false
     }
 
-    async fn gift(&self, replica: &Replica, from: From, bytes: usize) -> Result<Gift, StorageError> {
-        match self.sound_gift(replica, from, bytes).await {
+    async fn gift(&self, replica: &Replica, node: u64, from: From, bytes: usize) -> Result<Gift, StorageError> {
+        match self.sound_gift(replica, node, from, bytes).await {
             Err(error @ (StorageError::Damaged { .. } | StorageError::DamagedRecord { .. })) => {
                 let position = match from {
                     From::Asked { end, .. } => end.position,
                     From::Position(position) => position,
                 };
                 self.mended(position, error).await?;
-                self.sound_gift(replica, from, bytes).await
+                self.sound_gift(replica, node, from, bytes).await
             }
             result => result,
         }
     }
 
-    async fn sound_gift(&self, replica: &Replica, from: From, bytes: usize) -> Result<Gift, StorageError> {
+    async fn sound_gift(&self, replica: &Replica, node: u64, from: From, bytes: usize) -> Result<Gift, StorageError> {
         let log = self.store.log();
         // Not only where it serves already: it may need the very one that asks to commit its first entry.
         if !replica.group.borrow().is_leader() || replica.phase() == Phase::Stopped {
@@ -164,8 +164,18 @@ impl<E: Env> Shard<E> {
                 },
             },
         };
-        let (told_position, _) = told_up_to(replica);
-        Ok(Gift::Piece(log.piece(position, log.acknowledgeable().min(told_position), bytes).await?))
+        // What was committed, and what of it may be told, stays so.
+        let read = replica.read_ahead.borrow_mut().take(node, position);
+        let mut piece = match read {
+            Some(piece) => piece,
+            None => {
+                let (told_position, _) = told_up_to(replica);
+                log.piece(position, log.acknowledgeable().min(told_position), PIECE_BYTES_MAX).await?
+            }
+        };
+        let front = piece.take_front(bytes);
+        replica.read_ahead.borrow_mut().keep(node, piece);
+        Ok(Gift::Piece(front))
     }
 }
 

@@ -31,6 +31,7 @@ mod offer;
 mod open;
 mod pull_rounds;
 mod raw_entries;
+mod read_ahead;
 mod replica;
 mod role;
 mod send_later;

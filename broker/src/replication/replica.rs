@@ -15,6 +15,7 @@ use super::links::Links;
 use super::members::GroupMembers;
 use super::mendings::Mendings;
 use super::pull_rounds::PullRounds;
+use super::read_ahead::ReadAhead;
 use super::state_file::ReplicaState;
 use super::status::Watch;
 
@@ -56,6 +57,7 @@ pub struct Replica {
     pub(crate) is_applying_pulled: Cell<bool>,
     /// What others that catch up are being given.
     pub(crate) rounds: RefCell<PullRounds>,
+    pub(crate) read_ahead: RefCell<ReadAhead>,
     pub(crate) mendings: RefCell<Mendings>,
     pub(crate) forwarding: Forwarding,
     pub(crate) handing_over: HandingOver,
@@ -104,6 +106,7 @@ impl Replica {
             catching_up: Cell::new(None),
             is_applying_pulled: Cell::new(false),
             rounds: RefCell::default(),
+            read_ahead: RefCell::default(),
             mendings: RefCell::default(),
             is_saving: Cell::new(false),
             forwarding: Forwarding::default(),

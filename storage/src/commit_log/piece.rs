@@ -5,14 +5,14 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::CommitLog;
 use super::entry::{EntryHeader, EntryKind, HEADER_BYTES};
-use super::roll;
+use super::{CommitLog, LogId, roll};
 use crate::error::StorageError;
 use crate::file::{Disk, LogFile, align_down, align_up};
 
 /// See the module's text.
 pub struct LogPiece {
+    id: LogId,
     /// Physical offset of its first byte.
     pub position: u64,
     memory: Rc<dyn AsRef<[u8]>>,
@@ -21,8 +21,8 @@ pub struct LogPiece {
 
 impl LogPiece {
     /// Of no entry, at `position`.
-    fn empty(position: u64) -> Self {
-        Self { position, memory: Rc::new([]), range: 0..0 }
+    fn empty(id: LogId, position: u64) -> Self {
+        Self { id, position, memory: Rc::new([]), range: 0..0 }
     }
 
     /// Its bytes.
@@ -33,6 +33,23 @@ impl LogPiece {
     /// Physical offset behind it.
     pub fn end(&self) -> u64 {
         self.position + self.range.len() as u64
+    }
+
+    /// Takes entries from its front: `bytes` bytes at most, but one entry at least if there is any. They lie where they lay.
+    pub fn take_front(&mut self, bytes: usize) -> Self {
+        let mut taken = 0;
+        while taken < self.range.len() {
+            let header = EntryHeader::decode(self.id, self.position + taken as u64, &self.bytes()[taken..]);
+            let behind = (header.expect("an entry that was checked when it was read").end() - self.position) as usize;
+            if taken > 0 && behind > bytes {
+                break;
+            }
+            taken = behind;
+        }
+        let cut = self.range.start + taken;
+        let front = Self { memory: self.memory.clone(), range: self.range.start..cut, ..*self };
+        (self.position, self.range.start) = (front.end(), cut);
+        front
     }
 
     /// The memory that it lies in, and where.
@@ -56,11 +73,11 @@ impl<D: Disk> CommitLog<D> {
         let mut at = position;
         loop {
             if at + HEADER_BYTES as u64 > end {
-                return Ok(LogPiece::empty(at));
+                return Ok(LogPiece::empty(self.id.get(), at));
             }
             let limit = end.min(self.segments.end_of(at));
             if at + HEADER_BYTES as u64 > limit {
-                return Ok(LogPiece::empty(at));
+                return Ok(LogPiece::empty(self.id.get(), at));
             }
             let room = usize::try_from(limit - at).unwrap_or(usize::MAX);
             let mut span = self.span(at, bytes.max(HEADER_BYTES).min(room)).await?;
@@ -71,7 +88,7 @@ impl<D: Disk> CommitLog<D> {
                 continue;
             }
             if first.end() > limit {
-                return Ok(LogPiece::empty(at));
+                return Ok(LogPiece::empty(self.id.get(), at));
             }
             let first_bytes = (first.end() - at) as usize;
             if span.bytes().len() < first_bytes {
@@ -79,7 +96,7 @@ impl<D: Disk> CommitLog<D> {
             }
             let whole = self.sound_entries(at, end, span.bytes())?;
             let range = span.range.start..span.range.start + whole;
-            return Ok(LogPiece { position: at, memory: span.memory, range });
+            return Ok(LogPiece { id: self.id.get(), position: at, memory: span.memory, range });
         }
     }
 

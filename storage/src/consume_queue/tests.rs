@@ -38,3 +38,34 @@ fn units_side_by_side_are_those_that_are_found_one_by_one() {
     assert_eq!(queues.units(queue, 9), (9..20).map(unit).collect::<Vec<_>>());
     assert_units_are_dense(&queues, queue, end);
 }
+
+#[test]
+fn a_first_unit_is_looked_up_once_for_as_far_as_the_log_begins_before_it() {
+    let mut queues = ConsumeQueues::default();
+    let (old, new) = (queues.find_or_add("T", 0), queues.find_or_add("T", 1));
+    // Of the first one all units are in files, of the other none.
+    queues.restore("T", 0, 0, 10);
+    for number in 0..10 {
+        queues.push(new, unit(number));
+    }
+    assert!(queues.drop_below(0).is_empty(), "nothing can lie below the beginning");
+    assert_eq!(queues.drop_below(350), [old]);
+    assert_eq!(queues.get(new).unwrap().first(), 4);
+    queues.set_first(old, 4, 400);
+    assert!(queues.drop_below(350).is_empty() && queues.drop_below(400).is_empty());
+    assert_eq!(queues.drop_below(401), [old]);
+    assert_eq!(queues.get(new).unwrap().first(), 5);
+    queues.set_first(old, 10, 2_000);
+    assert!(queues.drop_below(2_000).is_empty());
+    assert_eq!(queues.get(new).unwrap().first(), 10);
+
+    // Where a queue begins after going back is not known any more.
+    let checkpoint = [("T", 0), ("T", 1)].map(|(topic, queue_id)| crate::checkpoint::QueueCheckpoint {
+        topic: topic.to_owned(),
+        queue_id,
+        first: 0,
+        end: 10,
+    });
+    queues.go_back(&checkpoint);
+    assert_eq!(queues.drop_below(100), [old, new]);
+}

@@ -1,6 +1,10 @@
 //! How much memory another process has in use, as the kernel counts it.
 
-use std::fs;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+/// A broker gives back what it freed every 5 s; a checkpoint, which needs memory for a moment, is made every minute at most.
+const GIVEN_BACK: Duration = Duration::from_secs(8);
 
 /// Bytes in memory now.
 ///
@@ -18,6 +22,21 @@ pub fn resident_bytes(pid: u32) -> u64 {
 #[must_use]
 pub fn anonymous_bytes(pid: u32) -> u64 {
     status_bytes(pid, "RssAnon:")
+}
+
+/// The least of [`anonymous_bytes`] within 8 s: what a broker keeps, without what it needed for a moment.
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn lasting_bytes(pid: u32) -> u64 {
+    let began = Instant::now();
+    let mut least = anonymous_bytes(pid);
+    while began.elapsed() < GIVEN_BACK {
+        thread::sleep(Duration::from_millis(100));
+        least = least.min(anonymous_bytes(pid));
+    }
+    least
 }
 
 /// The most bytes it had in memory since its start or the last [`reset_peak`].

@@ -68,6 +68,28 @@ fn pieces_of_any_length_give_every_entry_once_and_no_filler() {
 }
 
 #[test]
+fn a_piece_is_taken_apart_entry_by_entry() {
+    block_on(5, async {
+        let (log, made) = log_of(&SimDisk::new(5), 0).await;
+        for bytes in [0, 1, 9_200, 20_000, 1 << 20] {
+            let mut rest = log.piece(0, log.acknowledgeable(), 1 << 20).await.unwrap();
+            let whole = rest.bytes().to_vec();
+            let (mut taken, mut entries) = (Vec::new(), Vec::new());
+            while !rest.bytes().is_empty() {
+                let front = rest.take_front(bytes);
+                assert_eq!(front.end(), rest.position);
+                let in_front = entries_of(&front);
+                assert!(in_front.len() == 1 || front.bytes().len() <= bytes, "{bytes}: {in_front:?}");
+                taken.extend_from_slice(front.bytes());
+                entries.extend(in_front);
+            }
+            assert_eq!((taken, &entries[..]), (whole, &made[..entries.len()]), "{bytes}");
+            assert!(rest.take_front(bytes).bytes().is_empty());
+        }
+    });
+}
+
+#[test]
 fn nothing_is_given_that_is_not_committed() {
     block_on(2, async {
         let (log, made) = log_of(&SimDisk::new(2), 0).await;

@@ -9,7 +9,7 @@ use crate::pipeline::all_succeed;
 use crate::raw_client::RawClient;
 use crate::registration::wait_until_registered;
 use crate::requests;
-use crate::resident_memory::anonymous_bytes;
+use crate::resident_memory::lasting_bytes;
 use crate::scratch::Scratch;
 use crate::timer_watch::{now_ms, pending, timer, wait_until_indexed, watch};
 use crate::transactions::half;
@@ -56,9 +56,9 @@ fn loaded(name: &str, scratch: &Scratch, count: usize, store: impl FnOnce(&mut R
         all_succeed(&mut client, 1, |_| requests::create_topic(topic, 1));
     }
     all_succeed(&mut client, count, |_| requests::send("ordinary", 0, &BODY));
-    let before = anonymous_bytes(broker.pid());
+    let before = lasting_bytes(broker.pid());
     store(&mut client);
-    let after = anonymous_bytes(broker.pid());
+    let after = lasting_bytes(broker.pid());
     println!("{name}: {} KiB before, {} KiB after", before / 1024, after / 1024);
     Loaded { broker, client, grown_bytes: after.saturating_sub(before) }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use protocol::body::SubscriptionGroupConfig;
 use protocol::code::RequestCode;
+use protocol::command::RemotingCommand;
 
 use super::produce_latency::compare;
 use super::row::Row;
@@ -13,7 +14,7 @@ use crate::pipeline::{all_succeed, pipelined};
 use crate::ports::free_port;
 use crate::raw_client::RawClient;
 use crate::registration::wait_until_registered;
-use crate::resident_memory::anonymous_bytes;
+use crate::resident_memory::lasting_bytes;
 use crate::scratch::Scratch;
 use crate::turbopump::{Settings, Turbopump};
 use crate::{http, requests};
@@ -48,6 +49,11 @@ fn group(number: usize) -> String {
     format!("billing-{number}")
 }
 
+/// A message for the `number`th queue.
+fn message(number: usize) -> RemotingCommand {
+    requests::send(&topic(number / QUEUES), (number % QUEUES) as i32, &BODY)
+}
+
 /// Topic and queue of the `number`th offset of a group.
 fn offset_of(scale: &Scale, number: usize) -> (usize, usize, usize) {
     let (queue, rest) = (number % QUEUES, number / QUEUES);
@@ -68,10 +74,11 @@ impl Subject {
 
     /// Lets `fill` make `count` of something and notes what each takes.
     fn fill(&mut self, what: &str, count: usize, bytes_max: u64, fill: impl FnOnce(&mut RawClient)) {
-        let (before, began) = (anonymous_bytes(self.broker.pid()), Instant::now());
+        let (before, began) = (lasting_bytes(self.broker.pid()), Instant::now());
         fill(&mut self.client);
-        let after = anonymous_bytes(self.broker.pid());
-        println!("{count} {what} in {:?}: {} KiB before, {} KiB after", began.elapsed(), before / 1024, after / 1024);
+        let took = began.elapsed();
+        let after = lasting_bytes(self.broker.pid());
+        println!("{count} {what} in {took:?}: {} KiB before, {} KiB after", before / 1024, after / 1024);
         self.rows.push(Row::memory(what, count, after.saturating_sub(before), bytes_max));
     }
 
@@ -108,9 +115,7 @@ pub fn measure(scale: &Scale, scratch: &Scratch) -> Vec<Row> {
     let (topics, groups) = (scale.topics, scale.groups);
     subject.fill("queues, with their topics and a message each", scale.queues(), QUEUE_BYTES_MAX, |client| {
         all_succeed(client, topics, |number| requests::create_topic(&topic(number), QUEUES as i32));
-        all_succeed(client, topics * QUEUES, |number| {
-            requests::send(&topic(number / QUEUES), (number % QUEUES) as i32, &BODY)
-        });
+        all_succeed(client, topics * QUEUES, message);
     });
     subject.fill("groups", groups, GROUP_BYTES_MAX, |client| {
         all_succeed(client, groups, |number| {
@@ -143,15 +148,16 @@ pub fn measure(scale: &Scale, scratch: &Scratch) -> Vec<Row> {
     let holding = (format!("{groups} groups, {} queues", scale.queues()), &subject.broker);
     compare(&mut subject.rows, &empty, &[holding], scale, scratch);
     drop(empty);
-    let all = anonymous_bytes(subject.broker.pid()) / 1024;
+    let all = lasting_bytes(subject.broker.pid()) / 1024;
     subject.rows.push(Row::told("memory of the process with all of them", format!("{all} KiB")));
+    all_succeed(&mut subject.client, topics * QUEUES, message);
     let began = Instant::now();
     subject.broker.terminate_within(END_MAX);
     let what = format!("to end in order, with a new message in each of {} queues", scale.queues());
     subject.rows.push(Row::told(what, format!("{:.2} s", began.elapsed().as_secs_f64())));
     subject.start_again("an end in order");
     expect_offsets(&mut subject.client, scale);
-    let all = anonymous_bytes(subject.broker.pid()) / 1024;
+    let all = lasting_bytes(subject.broker.pid()) / 1024;
     subject.rows.push(Row::told("memory of the process after the restart", format!("{all} KiB")));
     subject.broker.kill_nine();
     subject.start_again("kill -9");
