@@ -6,7 +6,7 @@ use crate::control_record::{CONTROL_RECORD_BYTES_MAX, ControlRecord};
 use protocol::body::{ConsumerOffsetTable, DataVersion};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use storage::pieces::{PieceSerializer, encode_all};
+use storage::encode_fields_in_turns;
 
 pub use self::frozen::FrozenOffsets;
 
@@ -96,18 +96,7 @@ pub struct ConsumerOffsetsSnapshot {
     pub pending_resets: Vec<StoredOffsets>,
 }
 
-impl ConsumerOffsetsSnapshot {
-    /// Encodes what it holds, in turns; see [`encode_all`].
-    pub(crate) async fn encode(
-        &self,
-        serializer: &mut PieceSerializer<'_>,
-        turn: &mut impl AsyncFnMut(),
-    ) -> <Self as rkyv::Archive>::Resolver {
-        let committed = encode_all(&self.committed, serializer, turn).await;
-        let pending_resets = encode_all(&self.pending_resets, serializer, turn).await;
-        ConsumerOffsetsSnapshotResolver { committed, pending_resets }
-    }
-}
+encode_fields_in_turns!(ConsumerOffsetsSnapshot, ConsumerOffsetsSnapshotResolver { committed, pending_resets });
 
 impl ConsumerOffsets {
     /// No offsets.

@@ -15,6 +15,7 @@ use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Serialize};
+use storage::pieces::EncodeInTurns;
 use thiserror::Error;
 
 /// First byte of every record.
@@ -69,6 +70,8 @@ pub struct StoredVersion {
     /// How many changes were made.
     pub counter: i64,
 }
+
+impl EncodeInTurns for StoredVersion {}
 
 /// A topic was created or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]

@@ -3,16 +3,20 @@
 //! A sweep hands requests to [`Shard::handle`]; what they append joins one log entry. [`Shard::sweep_end`] seals it,
 //! acknowledges what may be acknowledged and wakes the task that writes. Nothing here is shared with another thread.
 
+mod acknowledge;
+mod change_log;
+mod checkpoint;
+mod traffic;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use protocol::body::TopicConfig;
 use protocol::code::ResponseCode;
-use protocol::command::CommandEncoder;
 use protocol::frame::Frame;
 use protocol::header::Header;
 use protocol::message_id::UniqueIdSource;
@@ -24,7 +28,6 @@ use storage::consume_queue::QueueIndex;
 use storage::key_index::KeyIndex;
 use storage::store::{Appended, MessageStore};
 
-use crate::arrivals::Arrivals;
 use crate::assignment::KnownRoutes;
 use crate::client_calls::ClientCalls;
 use crate::client_table::ClientTable;
@@ -38,12 +41,12 @@ use crate::inline_filters::InlineFilters;
 use crate::key_indexing::KeyIndexing;
 use crate::live_config::LiveConfig;
 use crate::master_slave::MasterSlave;
-use crate::metrics::{GroupReport, GroupSlot, ShardMetrics, ShardReport};
+use crate::metrics::{GroupReport, ShardMetrics, ShardReport};
 use crate::parked_pulls::ParkedPulls;
 use crate::pop::PopState;
 use crate::processor::assignment::{self, WaitingMember};
 use crate::processor::client_call::{self, Waiter};
-use crate::processor::pull::{self, PullJob};
+use crate::processor::pull::PullJob;
 use crate::pulled_offsets::PulledOffsets;
 use crate::queue_locks::QueueLocks;
 use crate::registration::RegistrationSender;
@@ -63,10 +66,6 @@ pub(crate) const CONTROL_BYTES_MAX: usize = 64 << 10;
 const REGISTRATION_PAUSE_MS: i64 = 100;
 /// ... but this many changes in a row are registered at once each: clients ask for a new topic's route straight away.
 const REGISTRATION_BURST: i64 = 32;
-/// How often a checkpoint that has to wait for another looks.
-const CHECKPOINT_WAIT: Duration = Duration::from_millis(1);
-/// Requests go on for so long between two parts of a checkpoint's tables that are encoded.
-const CHECKPOINT_PAUSE: Duration = Duration::from_micros(200);
 /// Reads of old messages that one shard has under way; further ones are answered busy.
 const READS_MAX: usize = 4096;
 /// What a read takes that answers a number: see [`Shard::spawn_read`].
@@ -283,92 +282,6 @@ impl<E: Env> Shard<E> {
         }
     }
 
-    /// Makes an entry of everything appended since the last one, and a batch of the answers that wait for it.
-    pub(crate) fn seal(&self) {
-        // Another replica may lead the next moment, and has to know the offsets; and nobody hears of a pop that is not in the log.
-        let wants_offsets = self.replica.get().is_some() || self.tables.borrow().pops.is_dirty();
-        let are_offsets_logged = !wants_offsets || self.log_offsets();
-        let end = self.store.log().seal();
-        // Those who were to hear of an offset that the log does not take now wait for the next batch.
-        if are_offsets_logged {
-            self.commit.borrow_mut().seal(end.position);
-            self.seal_copy_waits(end.position);
-        }
-    }
-
-    /// Fails with [`Halt::Stall`] unless all changes so far are in the log and it takes another one now: asked before a
-    /// table is changed, so that the change is never answered, nor built upon, without its record.
-    pub(crate) fn admit_change(&self) -> Result<(), Halt> {
-        if !self.may_change() {
-            return Err(self.not_leading());
-        }
-        if let Ok(mut scratch) = self.scratch.try_borrow_mut()
-            && !self.append_changes(&mut scratch)
-        {
-            // The log says itself if it is not merely full.
-            self.store.log().admit(0, CONTROL_BYTES_MAX)?;
-            return Err(Halt::Stall);
-        }
-        Ok(self.store.log().admit(0, CONTROL_BYTES_MAX)?)
-    }
-
-    /// Appends what topics and groups have changed since the last call. False: some of it has to wait for the log.
-    pub(crate) fn log_changes(&self) -> bool {
-        self.append_changes(&mut self.scratch.borrow_mut())
-    }
-
-    fn append_changes(&self, scratch: &mut Scratch) -> bool {
-        {
-            let mut tables = self.tables.borrow_mut();
-            tables.topics.take_records(&mut scratch.records);
-            tables.groups.take_records(&mut scratch.records);
-            tables.request_modes.take_records(&mut scratch.records);
-        }
-        self.append_records(scratch)
-    }
-
-    /// Appends what was popped and the offsets that consumers committed since the last call. False: some have to wait for the
-    /// log.
-    pub(crate) fn log_offsets(&self) -> bool {
-        let mut scratch = self.scratch.borrow_mut();
-        // What waits goes first, and nothing is taken meanwhile: the table keeps one position a queue, a list would grow.
-        if !self.append_records(&mut scratch) {
-            return false;
-        }
-        self.tables.borrow_mut().take_consumption_records(&mut scratch.records);
-        self.append_records(&mut scratch)
-    }
-
-    /// Whether tables hold changes that the log does not. They are lost with this call.
-    pub(crate) fn has_unlogged_changes(&self) -> bool {
-        let mut scratch = self.scratch.borrow_mut();
-        self.tables.borrow_mut().take_records(&mut scratch.records);
-        !scratch.records.is_empty()
-    }
-
-    /// What the log does not take now stays for the next call.
-    fn append_records(&self, scratch: &mut Scratch) -> bool {
-        let Scratch { records, control, .. } = scratch;
-        if !self.takes_appends() {
-            return records.is_empty();
-        }
-        let mut appended = 0;
-        for record in records.iter() {
-            control.clear();
-            record.encode(control);
-            if let Err(error) = self.store.append_control(control) {
-                tracing::debug!(%error, waiting = records.len() - appended, "changes wait for the log");
-                break;
-            }
-            if matches!(record, ControlRecord::TopicPut(_) | ControlRecord::TopicDelete(_)) {
-                self.topics_changed.set(true);
-            }
-            appended += 1;
-        }
-        records.drain(..appended);
-        records.is_empty()
-    }
-
     /// Appends messages to a queue as one unit; see [`MessageStore::append`].
     pub(crate) fn append(
         &self,
@@ -411,42 +324,6 @@ impl<E: Env> Shard<E> {
         self.replica.get().is_none_or(Replica::takes_appends) && self.master_slave.get().is_none_or(MasterSlave::serves)
     }
 
-    /// Has this replica show, before what [`Self::answer_settled`] answers, that it leads still: by an entry that a majority
-    /// has to take. One that stood still, and was replaced meanwhile, would tell what was so before.
-    /// # Errors
-    /// The log takes none now.
-    pub(crate) fn confirm_lead(&self) -> Result<(), Halt> {
-        if self.replica.get().is_some() {
-            self.store.log().append(0, 0, &[], |_, _| ())?;
-        }
-        Ok(())
-    }
-
-    /// Answers what shows the tables. What they hold may be in doubt yet where a majority has to agree.
-    pub(crate) fn answer_settled(&self, ticket: Ticket, fields: impl FnOnce(&mut CommandEncoder<'_>)) {
-        if self.replica.get().is_none() {
-            return ticket.answer(self, ResponseCode::SUCCESS, None, fields);
-        }
-        self.answer_when_safe(ticket, |buffer| {
-            let mut encoder =
-                CommandEncoder::response(buffer, ticket.encoding, ResponseCode::SUCCESS.0, ticket.opaque, None);
-            fields(&mut encoder);
-            encoder.finish();
-        });
-    }
-
-    /// Answers a request once everything appended so far is as safe as the flush mode promises.
-    pub(crate) fn answer_when_safe(&self, ticket: Ticket, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.commit.borrow_mut().push(ticket, encode);
-    }
-
-    /// Answers 0, without fields, once everything appended so far is safe.
-    pub(crate) fn succeed_when_safe(&self, ticket: Ticket) {
-        self.answer_when_safe(ticket, |buffer| {
-            CommandEncoder::response(buffer, ticket.encoding, ResponseCode::SUCCESS.0, ticket.opaque, None).finish();
-        });
-    }
-
     /// Runs a request's `task` that may read from disk, after requests that do not. `bytes` is what it reads or answers,
     /// about; a connection that has too much of that under way or unread is read no further.
     /// # Errors
@@ -471,46 +348,6 @@ impl<E: Env> Shard<E> {
             shard.reads.set(shard.reads.get() - 1);
         });
         Ok(())
-    }
-
-    /// Acknowledges and shows to consumers what may be by now.
-    fn confirm(self: &Rc<Self>) {
-        let mut woken = std::mem::take(&mut self.scratch.borrow_mut().woken);
-        let now_ms = self.env.now_ms();
-        let arrivals = Arrivals::new(&self.store);
-        let are_pops_held = self.pops.has_listeners();
-        let limit = self.store.confirm(|queue, from, end| {
-            if are_pops_held {
-                self.pops.grew(&self.store.queues().borrow(), queue);
-            }
-            let mut parked = self.parked.borrow_mut();
-            if parked.parked_in(queue) == 0 {
-                return;
-            }
-            for at in from..end {
-                let Some(unit) = self.store.unit(queue, at) else { continue };
-                parked.wake(queue, at as i64 + 1, |filter| arrivals.passes(unit, filter), now_ms, &mut woken);
-            }
-        });
-        {
-            let mut latency = self.metrics.latency.borrow_mut();
-            latency.refresh(|| self.env.instant());
-            let success = |ticket: Ticket| latency.answered(ticket.answer_kind(ResponseCode::SUCCESS), ticket.read_at);
-            self.commit.borrow_mut().release(limit, &self.outbox, success);
-        }
-        if let Some(cause) = self.store.log().failure() {
-            self.commit.borrow_mut().fail(&cause, |ticket, refusal| ticket.refuse(self, refusal));
-        }
-        if let Some(ms) = self.master_slave.get() {
-            self.tend_copies(ms);
-        }
-        for job in woken.drain(..) {
-            pull::run_again(self, job);
-        }
-        if are_pops_held {
-            self.wake_pops();
-        }
-        self.scratch.borrow_mut().woken = woken;
     }
 
     async fn prepare_next_segment(self: Rc<Self>) {
@@ -544,96 +381,10 @@ impl<E: Env> Shard<E> {
         }
     }
 
-    /// Makes a checkpoint of this moment. False: it could not be made, which is logged.
-    pub async fn checkpoint(self: &Rc<Self>) -> bool {
-        // One at a time: the last one, at the end, waits for the one that the clock began.
-        while self.is_checkpointing.replace(true) {
-            self.env.sleep(CHECKPOINT_WAIT).await;
-        }
-        let made = self.make_checkpoint().await;
-        self.is_checkpointing.set(false);
-        made
-    }
-
-    /// Waits for a checkpoint that is being made.
-    pub(crate) async fn until_no_checkpoint(&self) {
-        while self.is_checkpointing.get() {
-            self.env.sleep(CHECKPOINT_WAIT).await;
-        }
-    }
-
-    async fn make_checkpoint(self: &Rc<Self>) -> bool {
-        if self.may_change() && (!self.log_changes() || !self.log_offsets()) {
-            // The tables are ahead of the log: a checkpoint of them would be replayed over twice.
-            return false;
-        }
-        self.sweep_end();
-        let Some(at) = self.reflected() else { return false };
-        // Of one moment, though what they hold is written down and encoded later.
-        let tables = self.tables.borrow().freeze();
-        let begun = self.store.begin_checkpoint(at);
-        if !self.until_committed(at.position).await {
-            return false;
-        }
-        let state = tables.encode(&mut async || self.env.sleep(CHECKPOINT_PAUSE).await).await;
-        let shard = &self.identity.broker_name;
-        // What its flush made safe is answered before the queues' files are written.
-        let made = self.store.finish_checkpoint(begun, state, || self.confirm_and_resume()).await;
-        match &made {
-            Ok(()) => tracing::debug!(position = self.store.checkpoint_position(), shard, "checkpoint"),
-            Err(error) => tracing::error!(%error, shard, "no checkpoint could be made; the next start takes longer"),
-        }
-        self.confirm_and_resume();
-        made.is_ok()
-    }
-
-    /// After a flush or sync of any task: answers, shows, and serves on.
-    pub(crate) fn confirm_and_resume(self: &Rc<Self>) {
-        self.confirm();
-        self.resume_stalled();
-    }
-
     /// Connections whose requests the log could not take are served again.
     pub(crate) fn resume_stalled(&self) {
         if self.has_stalled.take() {
             self.outbox.resume_stalled();
-        }
-    }
-
-    /// Counts messages that went from a queue to a group.
-    pub(crate) fn pulled(&self, queue: QueueIndex, group: GroupSlot, messages: u64, bytes: u64) {
-        let queues = self.store.queues().borrow();
-        let topic = || queues.name(queue).map(|(topic, _)| &**topic);
-        self.metrics.traffic.borrow_mut().pulled(queue, topic, group, messages, bytes);
-    }
-
-    /// Where the group's last pull of the queue went on to, if there was one since the start.
-    pub(crate) fn pulled_offset(&self, group: &str, topic: &str, queue_id: i32) -> Option<i64> {
-        let queue = self.store.queues().borrow().find(topic, u32::try_from(queue_id).ok()?)?;
-        self.pulled_offsets.borrow().get(queue, self.metrics.find_group(group)?)
-    }
-
-    /// By the clock: keeps how counters stand, and forgets those of topics and groups that are there no more.
-    pub(crate) fn sample_traffic(&self) {
-        let mut traffic = self.metrics.traffic.borrow_mut();
-        if !traffic.tick(self.uptime_ms()) {
-            return;
-        }
-        let tables = self.tables.borrow();
-        let changes = (tables.topics.version().counter, tables.groups.version().counter);
-        if self.metrics.retained_at.get() != changes {
-            let is_there = |topic: &str| tables.topics.get(topic).is_some();
-            let gone = traffic.retain(is_there, |group| tables.groups.get(group).is_some());
-            self.metrics.later.borrow_mut().retain(is_there);
-            let queues = self.store.queues().borrow();
-            let mut pulled_offsets = self.pulled_offsets.borrow_mut();
-            pulled_offsets.retain(|number| queues.is_there(number));
-            if !gone.freed.is_empty() {
-                pulled_offsets.forget_groups(|slot| gone.freed.contains(&slot));
-            }
-            if !gone.are_some_in_use {
-                self.metrics.retained_at.set(changes);
-            }
         }
     }
 

@@ -9,7 +9,7 @@ use protocol::body::{
 };
 use protocol::topic_name::{self, NameError};
 use std::collections::BTreeMap;
-use storage::pieces::{PieceSerializer, encode, encode_all};
+use storage::encode_fields_in_turns;
 use thiserror::Error;
 
 /// Groups of one shard. When full, no more are created.
@@ -138,17 +138,7 @@ pub struct GroupTableSnapshot {
     pub version: StoredVersion,
 }
 
-impl GroupTableSnapshot {
-    /// Encodes what it holds, in turns; see [`encode_all`].
-    pub(crate) async fn encode(
-        &self,
-        serializer: &mut PieceSerializer<'_>,
-        turn: &mut impl AsyncFnMut(),
-    ) -> <Self as rkyv::Archive>::Resolver {
-        let groups = encode_all(&self.groups, serializer, turn).await;
-        GroupTableSnapshotResolver { groups, version: encode(&self.version, serializer) }
-    }
-}
+encode_fields_in_turns!(GroupTableSnapshot, GroupTableSnapshotResolver { groups, version });
 
 /// Groups by name. Every change counts up the version, by which replicas know that they are behind.
 #[derive(Debug)]

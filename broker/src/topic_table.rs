@@ -6,7 +6,7 @@ use protocol::ResponseCode;
 use protocol::body::{DataVersion, TopicConfig, TopicConfigTable, TopicFilterType, TopicList};
 use protocol::topic_name::{self, NameError};
 use std::collections::{BTreeMap, BTreeSet};
-use storage::pieces::{PieceSerializer, encode, encode_all};
+use storage::encode_fields_in_turns;
 use thiserror::Error;
 
 /// Topics of one shard. When full, no more are created.
@@ -171,17 +171,7 @@ pub struct TopicTableSnapshot {
     pub version: StoredVersion,
 }
 
-impl TopicTableSnapshot {
-    /// Encodes what it holds, in turns; see [`encode_all`].
-    pub(crate) async fn encode(
-        &self,
-        serializer: &mut PieceSerializer<'_>,
-        turn: &mut impl AsyncFnMut(),
-    ) -> <Self as rkyv::Archive>::Resolver {
-        let topics = encode_all(&self.topics, serializer, turn).await;
-        TopicTableSnapshotResolver { topics, version: encode(&self.version, serializer) }
-    }
-}
+encode_fields_in_turns!(TopicTableSnapshot, TopicTableSnapshotResolver { topics, version });
 
 /// Topics by name. Every change counts up the version, by which name servers and replicas know that they are behind.
 #[derive(Debug)]

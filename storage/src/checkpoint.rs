@@ -15,7 +15,7 @@ use rkyv::{Archive, Deserialize, Serialize, rancor};
 use crate::commit_log::LogId;
 use crate::error::StorageError;
 use crate::file::{Disk, PlainFile, Replacement, read_file};
-use crate::pieces::{PIECE_BYTES, Pieces, encode_all, encode_at, encode_root};
+use crate::pieces::{EncodeInTurns, PIECE_BYTES, Pieces, encode_at, encode_root};
 
 /// The newest checkpoint, below the shard's folder.
 pub const PATH: &str = "checkpoint";
@@ -155,7 +155,7 @@ async fn copy<D: Disk>(disk: &D, file: &impl PlainFile) -> io::Result<()> {
 async fn encode_around_state(checkpoint: &Checkpoint, turn: &mut impl AsyncFnMut()) -> (Pieces, Pieces) {
     let mut queues = VecResolver::from_pos(0);
     let before = encode_at(0, async |serializer| {
-        queues = encode_all(&checkpoint.queues, serializer, turn).await;
+        queues = checkpoint.queues.encode_in_turns(serializer, turn).await;
     })
     .await;
     let state = VecResolver::from_pos(before.len());

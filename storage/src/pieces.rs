@@ -1,7 +1,7 @@
 //! Bytes that are made, kept and written piece by piece, so that tens of megabytes of them hold nobody up: nothing is moved when
 //! they become more, and nobody touches more than a piece at a time.
 //!
-//! [`encode_all`] makes them of very many values in turns. What comes out is, byte for byte, what rkyv makes of all at once.
+//! [`to_pieces`] makes them of very many values in turns. What comes out is, byte for byte, what rkyv makes of all at once.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -33,7 +33,7 @@ pub type PieceSerializer<'a> = HighSerializer<Pieces, ArenaHandle<'a>, rancor::E
 
 impl Pieces {
     /// Nothing yet of what begins at `start` of something longer: alignment counts from there.
-    pub fn starting_at(start: usize) -> Self {
+    fn starting_at(start: usize) -> Self {
         Self { start, ..Self::default() }
     }
 
@@ -135,36 +135,38 @@ impl<D: Fallible + ?Sized> Deserialize<Pieces, D> for ArchivedVec<u8> {
     }
 }
 
-/// Hands what encodes to `encode` and returns what came of it, which begins at `start` of something longer.
-pub async fn encode_at(start: usize, encode: impl AsyncFnOnce(&mut PieceSerializer<'_>)) -> Pieces {
-    let mut arena = Arena::new();
-    let mut serializer = Serializer::new(Pieces::starting_at(start), arena.acquire(), Share::new());
-    encode(Strategy::wrap(&mut serializer)).await;
-    serializer.into_writer()
+/// What may hold very many values, and is encoded in turns.
+#[expect(async_fn_in_trait, reason = "a shard is one thread, its futures are never Send")]
+pub trait EncodeInTurns: Archive + for<'a> Serialize<PieceSerializer<'a>> + Sized {
+    /// Encodes what it holds; `turn` is awaited between, whenever a good deal of it is done. What holds little goes at once.
+    async fn encode_in_turns(
+        &self,
+        serializer: &mut PieceSerializer<'_>,
+        _turn: &mut impl AsyncFnMut(),
+    ) -> <Self as Archive>::Resolver {
+        sure(self.serialize(serializer))
+    }
 }
 
-/// Encodes what `values` hold and then themselves; `turn` is awaited between, whenever a good deal of it is done.
-pub async fn encode_all<T>(
-    values: &[T],
-    serializer: &mut PieceSerializer<'_>,
-    turn: &mut impl AsyncFnMut(),
-) -> VecResolver
+impl<T> EncodeInTurns for Vec<T>
 where
     T: for<'a> Serialize<PieceSerializer<'a>>,
 {
-    let mut resolvers = Vec::with_capacity(values.len());
-    let mut turned_at = serializer.pos();
-    for value in values {
-        resolvers.push(encode(value, serializer));
-        take_turn(&mut turned_at, serializer, turn).await;
+    async fn encode_in_turns(&self, serializer: &mut PieceSerializer<'_>, turn: &mut impl AsyncFnMut()) -> VecResolver {
+        let mut resolvers = Vec::with_capacity(self.len());
+        let mut turned_at = serializer.pos();
+        for value in self {
+            resolvers.push(sure(value.serialize(serializer)));
+            take_turn(&mut turned_at, serializer, turn).await;
+        }
+        let at = sure(serializer.align_for::<T::Archived>());
+        for (value, resolver) in self.iter().zip(resolvers) {
+            // SAFETY: the resolver is the one of this value, and all of them lie side by side behind the alignment above.
+            sure(unsafe { serializer.resolve_aligned(value, resolver) });
+            take_turn(&mut turned_at, serializer, turn).await;
+        }
+        VecResolver::from_pos(at)
     }
-    let at = sure(serializer.align_for::<T::Archived>());
-    for (value, resolver) in values.iter().zip(resolvers) {
-        // SAFETY: the resolver is the one of this value, and all of them lie side by side behind the alignment above.
-        sure(unsafe { serializer.resolve_aligned(value, resolver) });
-        take_turn(&mut turned_at, serializer, turn).await;
-    }
-    VecResolver::from_pos(at)
 }
 
 async fn take_turn(turned_at: &mut usize, serializer: &PieceSerializer<'_>, turn: &mut impl AsyncFnMut()) {
@@ -174,15 +176,47 @@ async fn take_turn(turned_at: &mut usize, serializer: &PieceSerializer<'_>, turn
     }
 }
 
-/// Encodes what a value holds.
-pub fn encode<'a, T: Serialize<PieceSerializer<'a>>>(value: &T, serializer: &mut PieceSerializer<'a>) -> T::Resolver {
-    sure(value.serialize(serializer))
+/// Implements [`EncodeInTurns`](crate::pieces::EncodeInTurns) for a structure that holds several such. Besides its name it takes that
+/// of its resolver, which is rkyv's, and all fields in their order, which is that of the bytes.
+#[macro_export]
+macro_rules! encode_fields_in_turns {
+    ($name:ident, $resolver:ident { $($field:ident),+ $(,)? }) => {
+        impl $crate::pieces::EncodeInTurns for $name {
+            async fn encode_in_turns(
+                &self,
+                serializer: &mut $crate::pieces::PieceSerializer<'_>,
+                turn: &mut impl AsyncFnMut(),
+            ) -> $resolver {
+                $resolver {
+                    $($field: $crate::pieces::EncodeInTurns::encode_in_turns(&self.$field, serializer, turn).await),+
+                }
+            }
+        }
+    };
+}
+
+/// Encodes a value and what it holds, in turns.
+pub async fn to_pieces(value: &impl EncodeInTurns, turn: &mut impl AsyncFnMut()) -> Pieces {
+    encode_at(0, async |serializer| {
+        let resolver = value.encode_in_turns(serializer, turn).await;
+        // SAFETY: it came of encoding what the value holds.
+        unsafe { encode_root(value, resolver, serializer) };
+    })
+    .await
+}
+
+/// Hands what encodes to `encode` and returns what came of it, which begins at `start` of something longer.
+pub(crate) async fn encode_at(start: usize, encode: impl AsyncFnOnce(&mut PieceSerializer<'_>)) -> Pieces {
+    let mut arena = Arena::new();
+    let mut serializer = Serializer::new(Pieces::starting_at(start), arena.acquire(), Share::new());
+    encode(Strategy::wrap(&mut serializer)).await;
+    serializer.into_writer()
 }
 
 /// Encodes a value itself, what it holds having been encoded to `resolver`: as the last, it is what a reader begins with.
 /// # Safety
 /// `resolver` came of encoding what `value` holds.
-pub unsafe fn encode_root<T: Archive>(value: &T, resolver: T::Resolver, serializer: &mut PieceSerializer<'_>) {
+pub(crate) unsafe fn encode_root<T: Archive>(value: &T, resolver: T::Resolver, serializer: &mut PieceSerializer<'_>) {
     sure(serializer.align_for::<T::Archived>());
     // SAFETY: aligned just now, the resolver is the caller's to vouch for.
     sure(unsafe { serializer.resolve_aligned(value, resolver) });
@@ -207,6 +241,17 @@ mod tests {
         numbers: Vec<(i32, i64)>,
     }
 
+    #[derive(Archive, Serialize)]
+    struct Table {
+        rows: Vec<Row>,
+        newest: Row,
+        others: Vec<Row>,
+    }
+
+    impl EncodeInTurns for Row {}
+
+    encode_fields_in_turns!(Table, TableResolver { rows, newest, others });
+
     fn rows(count: usize) -> Vec<Row> {
         let numbers = |row: usize| (0..row as i32 % 9).map(|number| (number, i64::from(number) * 7)).collect();
         (0..count).map(|row| Row { name: "x".repeat(row % 23), numbers: numbers(row) }).collect()
@@ -216,17 +261,23 @@ mod tests {
     fn what_is_encoded_in_turns_is_what_is_encoded_at_once() {
         for count in [0, 1, 2, 100, 20_000] {
             let (rows, turns) = (rows(count), Cell::new(0));
-            let pieces = futures_lite::future::block_on(encode_at(0, async |serializer| {
-                let resolver = encode_all(&rows, serializer, &mut async || turns.set(turns.get() + 1)).await;
-                // SAFETY: it came of these rows.
-                unsafe { encode_root(&rows, resolver, serializer) };
-            }));
+            let pieces = futures_lite::future::block_on(to_pieces(&rows, &mut async || turns.set(turns.get() + 1)));
             let at_once = rkyv::to_bytes::<rancor::Error>(&rows).unwrap();
             let (bytes, pieces_expected) = (at_once.len(), at_once.len().div_ceil(PIECE_BYTES));
             assert_eq!(pieces.iter().count(), pieces_expected);
             assert!(turns.get() + 2 >= bytes / TURN_BYTES, "{count}: {} turns", turns.get());
             assert_eq!(*pieces.bytes(), *at_once, "{count}");
         }
+    }
+
+    #[test]
+    fn a_structure_that_is_encoded_field_by_field_is_what_is_encoded_at_once() {
+        let newest = Row { name: "newest".to_owned(), numbers: vec![(1, 2)] };
+        let table = Table { rows: rows(5_000), newest, others: rows(3) };
+        let turns = Cell::new(0);
+        let pieces = futures_lite::future::block_on(to_pieces(&table, &mut async || turns.set(turns.get() + 1)));
+        assert_eq!(*pieces.bytes(), *rkyv::to_bytes::<rancor::Error>(&table).unwrap());
+        assert!(turns.get() > 0, "its rows are many");
     }
 
     #[test]

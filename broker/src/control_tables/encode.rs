@@ -1,41 +1,24 @@
 //! The broker's part of a checkpoint, made in turns: of a million offsets it is 20 MB, and nobody may wait for that.
 
-use storage::pieces::{Pieces, encode, encode_all, encode_at, encode_root};
+use storage::encode_fields_in_turns;
+use storage::pieces::{Pieces, to_pieces};
 
 use super::{ControlTablesSnapshot, ControlTablesSnapshotResolver, FrozenTables};
 
 /// Rows that are freed in one go.
 const ROWS_A_TURN: usize = 4096;
 
+encode_fields_in_turns!(
+    ControlTablesSnapshot,
+    ControlTablesSnapshotResolver { topics, groups, offsets, schedule, half_messages, timers, pops, request_modes }
+);
+
 impl FrozenTables {
     /// What [`ControlTablesSnapshot`] is encoded to, byte for byte; `turn` is awaited between, whenever a good deal of it is done.
     pub async fn encode(self, turn: &mut impl AsyncFnMut()) -> Pieces {
         let Self { tables, offsets } = self;
         let mut tables = ControlTablesSnapshot { offsets: offsets.snapshot_in_turns(turn).await, ..tables };
-        let pieces = encode_at(0, async |serializer| {
-            // In the order of the fields, which is that of the bytes.
-            let topics = tables.topics.encode(serializer, turn).await;
-            let groups = tables.groups.encode(serializer, turn).await;
-            let offsets = tables.offsets.encode(serializer, turn).await;
-            let schedule = encode(&tables.schedule, serializer);
-            let half_messages = encode_all(&tables.half_messages, serializer, turn).await;
-            let timers = encode(&tables.timers, serializer);
-            let pops = tables.pops.encode(serializer, turn).await;
-            let request_modes = encode_all(&tables.request_modes, serializer, turn).await;
-            let resolver = ControlTablesSnapshotResolver {
-                topics,
-                groups,
-                offsets,
-                schedule,
-                half_messages,
-                timers,
-                pops,
-                request_modes,
-            };
-            // SAFETY: each part is that of the field of its name.
-            unsafe { encode_root(&tables, resolver, serializer) };
-        })
-        .await;
+        let pieces = to_pieces(&tables, turn).await;
         while !tables.offsets.committed.is_empty() {
             let kept = tables.offsets.committed.len().saturating_sub(ROWS_A_TURN);
             tables.offsets.committed.truncate(kept);
@@ -51,13 +34,18 @@ mod tests {
 
     use futures_lite::future::block_on;
 
+    use crate::assignment::{RequestMode, StoredRequestMode};
+    use crate::control_record::TimerStored;
     use crate::control_tables::ControlTables;
+    use crate::pop::StoredPop;
     use crate::subscription_group_table::GroupOptions;
     use crate::topic_table::TopicOptions;
+    use crate::transactions::HalfMessage;
 
     const GROUPS: i32 = 40;
     const QUEUES: i32 = 500;
 
+    /// Something is in each.
     fn tables() -> ControlTables {
         let options = TopicOptions::of_broker("DefaultCluster", "broker-a");
         let mut tables = ControlTables::new(options, GroupOptions::default(), 1);
@@ -67,6 +55,15 @@ mod tests {
         }
         tables.offsets.set_reset("g3", "T1", &[(7, 70), (499, 71)]);
         tables.schedule.advance(3, 9);
+        tables.half_messages.insert(5, HalfMessage { stored_ms: 6, immunity_s: 0, checks: 1 });
+        tables.timers.apply_stored(&TimerStored { topic: Some("T1".to_owned()), bytes: 100, at_ms: 8 });
+        let (group, topic) = ("g3".to_owned(), "T1".to_owned());
+        let mode =
+            StoredRequestMode { topic: topic.clone(), group: group.clone(), mode: RequestMode::Pop, share_queues: 2 };
+        tables.request_modes.apply(&mode);
+        let (pop_ms, due_ms, offsets) = (10, 20, vec![3, 4]);
+        let popped = StoredPop { group, topic, queue_id: 2, pop_ms, due_ms, is_suspended: false, offsets };
+        tables.pops.apply_taken(&[popped]);
         tables
     }
 

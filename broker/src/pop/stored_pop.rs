@@ -1,6 +1,6 @@
 //! What of POP stands in control records and checkpoints.
 
-use storage::pieces::{PieceSerializer, encode_all};
+use storage::encode_fields_in_turns;
 
 use super::OrderedPop;
 
@@ -58,15 +58,4 @@ pub struct PopTableSnapshot {
     pub ordered: Vec<StoredOrderedPop>,
 }
 
-impl PopTableSnapshot {
-    /// Encodes what it holds, in turns; see [`encode_all`].
-    pub(crate) async fn encode(
-        &self,
-        serializer: &mut PieceSerializer<'_>,
-        turn: &mut impl AsyncFnMut(),
-    ) -> <Self as rkyv::Archive>::Resolver {
-        let invisible = encode_all(&self.invisible, serializer, turn).await;
-        let ordered = encode_all(&self.ordered, serializer, turn).await;
-        PopTableSnapshotResolver { invisible, ordered }
-    }
-}
+encode_fields_in_turns!(PopTableSnapshot, PopTableSnapshotResolver { invisible, ordered });

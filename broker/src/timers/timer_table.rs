@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use protocol::body::DataVersion;
 use protocol::body::timer_metrics::{TimerMetrics, TimingCount};
+use storage::pieces::EncodeInTurns;
 use storage::timer_index::TimerKey;
 
 use crate::control_record::{TimerDone, TimerStored, TimersRolled};
@@ -45,6 +46,8 @@ pub struct TimerTableSnapshot {
     /// By topic: pending timers, bytes of their records, and when that changed, ms since 1970.
     pub topics: Vec<(String, u64, u64, i64)>,
 }
+
+impl EncodeInTurns for TimerTableSnapshot {}
 
 impl TimerTable {
     /// The last timer that is done.

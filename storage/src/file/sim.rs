@@ -18,6 +18,7 @@ mod content;
 mod counts;
 mod executor;
 mod fault;
+mod journal;
 mod log_file;
 mod misdirection;
 mod namespace;

@@ -6,6 +6,8 @@ use std::io;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::journal::{Change, Journal};
+
 /// Identity of a file or directory, whatever its names.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Ord, PartialOrd)]
 pub(super) struct NodeId(pub(super) u64);
@@ -26,21 +28,10 @@ struct Directory {
     durable: BTreeMap<String, Entry>,
 }
 
-/// An un-synced change of names.
-struct Change {
-    sequence: u64,
-    /// The directories whose journal order it is part of.
-    directories: Vec<NodeId>,
-    /// Names it takes away, and the one it gives.
-    removed: Vec<(NodeId, String)>,
-    added: Option<(NodeId, String, Entry)>,
-}
-
 /// See the module's text.
 pub(super) struct Namespace {
     directories: BTreeMap<NodeId, Directory>,
-    /// Oldest first.
-    pending: Vec<Change>,
+    pending: Journal,
     next_node: u64,
 }
 
@@ -54,7 +45,7 @@ pub(super) fn error(number: i32) -> io::Error {
 
 impl Namespace {
     pub(super) fn new() -> Self {
-        Self { directories: BTreeMap::from([(ROOT, Directory::default())]), pending: Vec::new(), next_node: 1 }
+        Self { directories: BTreeMap::from([(ROOT, Directory::default())]), pending: Journal::default(), next_node: 1 }
     }
 
     fn new_node(&mut self) -> NodeId {
@@ -211,9 +202,10 @@ impl Namespace {
             directory.durable.remove(name);
             directory.seen.remove(name)
         });
+        let lost = found.ok_or_else(|| error(libc::ENOENT))?;
         // An un-synced rename of it must not bring it back.
-        self.pending.retain(|change| change.added.as_ref().is_none_or(|(_, _, entry)| Some(*entry) != found));
-        found.map(drop).ok_or_else(|| error(libc::ENOENT))
+        self.pending.drop_names_of(lost);
+        Ok(())
     }
 
     fn removal_steps(
@@ -254,22 +246,8 @@ impl Namespace {
     /// Makes the changes in `directory` before `sequence` durable, and those in other directories that come before
     /// them in a journal. At most `changes_max`: a sync may fail half way.
     pub(super) fn sync(&mut self, directory: NodeId, sequence: u64, changes_max: usize) {
-        let mut reached = BTreeSet::from([directory]);
-        let mut chosen: Vec<bool> = self.pending.iter().map(|_| false).collect();
-        for (change, chosen) in self.pending.iter().zip(&mut chosen).rev() {
-            if change.sequence < sequence && change.directories.iter().any(|touched| reached.contains(touched)) {
-                *chosen = true;
-                reached.extend(&change.directories);
-            }
-        }
-        let mut left = changes_max;
-        for (change, chosen) in std::mem::take(&mut self.pending).into_iter().zip(chosen) {
-            if chosen && left > 0 {
-                left -= 1;
-                self.apply(&change, |directory| &mut directory.durable);
-            } else {
-                self.pending.push(change);
-            }
+        for change in self.pending.take_synced(directory, sequence, changes_max) {
+            self.apply(&change, |directory| &mut directory.durable);
         }
     }
 
@@ -278,7 +256,7 @@ impl Namespace {
         let stop_chance = [0.0, 0.2, 0.5, 1.0][rng.random_range(0..4)];
         let mut stopped = BTreeSet::new();
         let mut lost = 0;
-        for change in std::mem::take(&mut self.pending) {
+        for change in self.pending.take_all() {
             let blocked = change.directories.iter().any(|directory| stopped.contains(directory));
             if blocked || rng.random_bool(stop_chance) {
                 stopped.extend(change.directories);

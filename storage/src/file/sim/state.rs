@@ -1,6 +1,6 @@
 //! State of a simulated disk: calls are submitted, take their time, and take effect when they complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
@@ -488,8 +488,8 @@ impl DiskState {
             self.counts.sectors_lost += lost;
         }
         self.counts.names_lost += self.names.lose_power(&mut self.damage_rng);
-        let reachable = self.names.files();
-        self.files.retain(|file, _| reachable.iter().any(|(_, reached)| reached == file));
+        let reachable: BTreeSet<NodeId> = self.names.files().into_iter().map(|(_, file)| file).collect();
+        self.files.retain(|file, _| reachable.contains(file));
     }
 
     pub(super) fn flip_bits(&mut self, file: NodeId, range: Range<u64>, count: u32) {

@@ -1,35 +1,32 @@
 //! A machine of a broker group: power, disk, clock and shared memory, and the process on it, if one runs.
 
+mod disk;
+mod start;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use broker::config::{BrokerConfig, MachineDefaults, Mode, ShardIdentity, Sources};
-use broker::env::Env;
-use broker::master_slave::kept_state::{self, KeptState};
+use broker::config::{BrokerConfig, MachineDefaults, Mode, Sources};
 use broker::master_slave::master_search::Search;
-use broker::master_slave::{self, MasterSlave};
-use broker::registration::{self, RegistrationReceiver, RegistrationSender};
-use broker::replay::TableReplay;
-use broker::replication::{Replica, ReplicaOptions, open_replica};
-use broker::shard::ShardParts;
+use broker::registration::RegistrationReceiver;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use runtime::{Dial, Outbox};
+use runtime::Dial;
 use storage::StorageError;
 use storage::commit_log::{FlushMode, LogId, LogOptions};
 use storage::file::LogWrites;
-use storage::file::sim::{CallKind, Counts, Executor, Fault, RunEnd, SimDisk, SimRing, Task, salted};
-use storage::store::MessageStore;
+use storage::file::sim::{Counts, Executor, RunEnd, SimDisk, SimRing, Task, salted};
 
+use self::start::Opened;
 use super::clock::Clock;
 use super::frame_meddler::FrameMeddler;
 use super::meddler::Meddler;
 use super::message_faults::MessageFaults;
 use super::network::{Arrival, End, HostId};
 use super::pair::Pair;
-use super::place::{GROUP, Place};
-use super::process::{CLIENT_PORT, Outgoing, Process, Surroundings, address};
+use super::place::Place;
+use super::process::{CLIENT_PORT, Outgoing, Process, address};
 use super::process_mischief::ProcessMischief;
 use super::sim_env::{SimEnv, WallClock};
 use super::sockets::LifeNumber;
@@ -84,16 +81,6 @@ pub struct NodeParts<M: Machine> {
     pub place: Option<Place>,
     /// Its place among a master and its slaves; `None`: it is neither.
     pub pair: Option<Pair>,
-}
-
-/// A store that was opened, and what runs on it.
-struct Opened<M: Machine> {
-    store: MessageStore<NodeDisk<M>>,
-    replay: TableReplay,
-    replica: Option<Replica>,
-    /// The settings that go with what a master or slave has kept in mind.
-    config: Arc<BrokerConfig>,
-    kept: Option<KeptState>,
 }
 
 enum State<M: Machine> {
@@ -215,71 +202,6 @@ impl<M: Machine> Node<M> {
         }
     }
 
-    /// Its disk, below whatever the shard sees of it.
-    pub fn sim(&self) -> &SimDisk {
-        &self.sim
-    }
-
-    /// What all its disks did so far.
-    pub fn disk_counts(&self) -> Counts {
-        let mut counts = self.lost_counts.clone();
-        counts.add(&self.sim.counts());
-        counts
-    }
-
-    /// Whether something was done to its disk in the present life that a broker may give up for.
-    pub fn disk_is_troubled(&self) -> bool {
-        self.disk_is_troubled
-    }
-
-    pub(super) fn trouble_disk(&mut self) {
-        self.disk_is_troubled = true;
-    }
-
-    /// Its disk is replaced by an empty one, while it has no power.
-    pub(super) fn lose_disk(&mut self) {
-        assert!(!self.is_up() && self.ring.is_none(), "it has no power");
-        self.lost_counts.add(&self.sim.counts());
-        self.sim = SimDisk::new(self.rng.random()).with_log_writes(self.parts.settings.log_writes);
-        self.damaged_in = None;
-        if let Some(place) = &mut self.parts.place {
-            place.lose_disk();
-        }
-        if let Some(pair) = &self.parts.pair {
-            // Whoever was master and became a slave is configured as one before its empty store is taken for a master's.
-            let properties = pair.properties_on_new_disk();
-            self.config =
-                Arc::new(broker_config(self.parts.host, self.flush_mode(), self.parts.checks_max, &properties));
-        }
-    }
-
-    /// Whether what is on its disk is not what was written, somewhere.
-    pub fn is_damaged(&self) -> bool {
-        self.damaged_in.is_some()
-    }
-
-    pub(super) fn set_damaged(&mut self) {
-        self.damaged_in = Some(self.life);
-    }
-
-    /// It is to be asked [`Self::is_first_look_since_damage`] again.
-    pub(super) fn look_again(&mut self) {
-        self.looked_in = 0;
-    }
-
-    pub(super) fn set_sound(&mut self) {
-        self.damaged_in = None;
-    }
-
-    pub(super) fn was_started_since_damage(&self) -> bool {
-        self.damaged_in.is_some_and(|life| life != self.life)
-    }
-
-    /// Whether it was not asked this before in a life that began after the damage.
-    pub(super) fn is_first_look_since_damage(&mut self) -> bool {
-        self.was_started_since_damage() && std::mem::replace(&mut self.looked_in, self.life) != self.life
-    }
-
     pub(super) fn rng(&mut self) -> &mut StdRng {
         &mut self.rng
     }
@@ -375,16 +297,6 @@ impl<M: Machine> Node<M> {
         self.life
     }
 
-    /// Whether a sync failed in the present life: in ASYNC_FLUSH, what it should have covered may be gone.
-    pub fn has_failed_sync(&self) -> bool {
-        self.failed_syncs() > self.syncs_failed_before
-    }
-
-    fn failed_syncs(&self) -> u64 {
-        let counts = self.sim.counts();
-        counts.faults(CallKind::Sync, Fault::Eio) + counts.faults(CallKind::Sync, Fault::Enospc)
-    }
-
     /// Whether the machine is stopped in its tracks.
     pub fn is_paused(&self) -> bool {
         self.is_paused
@@ -424,102 +336,6 @@ impl<M: Machine> Node<M> {
         let deadline = self.process().and_then(Process::next_deadline);
         let work = self.may_have_work.then_some(self.busy_until);
         work.into_iter().chain(deadline.map(|deadline| deadline.max(self.busy_until))).min()
-    }
-
-    /// A process begins, and opens the store.
-    pub(super) fn start(&mut self, life: LifeNumber, disk_is_troubled: bool) {
-        assert!(!self.is_up(), "one process at a time");
-        self.life = life;
-        self.syncs_failed_before = self.failed_syncs();
-        self.disk_is_troubled = disk_is_troubled;
-        let executor = Executor::new(self.rng.random());
-        let disk = TimedDisk::new(self.parts.hardware.disk(self.sim.clone()), self.pace.clone());
-        let left = self.ring.clone().map(|ring| self.parts.hardware.ring(ring));
-        let (mut config, master_config) = (self.config.clone(), self.master_config.clone());
-        let (mut options, now_ms) = (self.parts.settings.log, self.wall_clock.now_ms());
-        let is_of_pair = self.parts.pair.is_some();
-        let id = self.log_id();
-        let replica = self.replica_options(left.is_some());
-        let opened = executor.spawn(async move {
-            let kept = if is_of_pair { Some(kept_state::load(&disk).await?) } else { None };
-            if let Some(kept) = &kept {
-                if kept.turned.is_some() {
-                    config = master_config;
-                }
-                options.is_copied = master_slave::is_slave(&config, kept);
-            }
-            let id = kept.as_ref().and_then(|kept| kept.log_id).map_or(id, LogId);
-            let identity = config.shard(0);
-            let mut replay = TableReplay::for_shard(&config, &identity, now_ms);
-            let (store, recovery) = MessageStore::open(disk, id, options, left, &mut replay).await?;
-            let replica = match replica {
-                Some(options) => Some(open_replica(&store, &recovery, options, &config, &identity).await?),
-                None => None,
-            };
-            Ok(Opened { store, replay, replica, config, kept })
-        });
-        self.state = State::Starting { executor, opened };
-        self.may_have_work = true;
-    }
-
-    fn replica_options(&mut self, found_ring: bool) -> Option<ReplicaOptions> {
-        let place = self.parts.place.as_ref()?;
-        let timing = self.config.replication.raft()?.timing;
-        Some(ReplicaOptions {
-            node: place.raft_id(),
-            members: place.members(),
-            joins: place.joins(),
-            group: GROUP.to_owned(),
-            timing,
-            found_ring,
-            seed: self.rng.random(),
-            life: self.rng.random_range(1..u64::MAX),
-        })
-    }
-
-    fn serve(&mut self, opened: Opened<M>, executor: Executor) {
-        let Opened { store, replay, replica, config, kept } = opened;
-        let is_slave = kept.as_ref().is_some_and(|kept| master_slave::is_slave(&config, kept));
-        let master_slave = kept.and_then(|kept| MasterSlave::new(&config, kept));
-        let registration = match &master_slave {
-            Some(_) => {
-                let (sender, receiver) = registration::channel(None);
-                self.announcements = Some(receiver);
-                sender
-            }
-            None => RegistrationSender::to_nobody(),
-        };
-        self.ring = self.parts.settings.ring_bytes.filter(|_| self.flush_mode() == FlushMode::Async).map(|bytes| {
-            let ring = SimRing::new(self.rng.random(), bytes);
-            store.log().replace_ring(Some(self.parts.hardware.ring(ring.clone())));
-            ring
-        });
-        let (clock, wall_clock) = (self.parts.clock.clone(), self.wall_clock.clone());
-        let env = SimEnv::new(clock, wall_clock, executor.clone(), StdRng::from_rng(&mut self.rng));
-        let env = env.hurried(self.parts.mischief.ahead_ms());
-        let identity: ShardIdentity = config.shard(0);
-        let mut tables = match replica {
-            // The system's topics come with the log.
-            Some(_) => replay.into_replayed_tables(),
-            None if is_slave => replay.into_replayed_tables(),
-            None => replay.into_tables(env.now_ms()),
-        };
-        self.parts.mischief.spoil(&mut tables);
-        let parts = ShardParts {
-            env,
-            config,
-            identity,
-            store,
-            tables,
-            outbox: Outbox::default(),
-            siblings: Vec::new(),
-            registration,
-        };
-        let (clock, meddler, host) = (self.parts.clock.clone(), self.parts.meddler.clone(), self.parts.host);
-        let (frame_meddler, log_id) = (self.parts.frame_meddler.clone(), self.log_id());
-        let message_faults = self.message_faults.clone();
-        let around = Surroundings { executor, clock, meddler, frame_meddler, message_faults, host, log_id };
-        self.state = State::Serving(Box::new(Process::start(parts, around, replica, master_slave)));
     }
 
     /// Lets tasks run a while, then sweeps. `accepted` is told of each client that is let in; `out` gets what is to go

@@ -1,6 +1,7 @@
 //! What producers sent, what became of it, and what each queue is known to hold.
 
 use std::collections::BTreeMap;
+use std::ops::RangeFrom;
 use std::time::Duration;
 
 use super::network::End;
@@ -193,16 +194,23 @@ impl Sends {
     /// What a group was said to hold may be gone, but for what lies below `kept_to` in the log, and, if `keeps_copied`, for what was
     /// acknowledged when slaves had it too.
     pub(super) fn forget(&mut self, group: GroupNumber, kept_to: u64, keeps_copied: bool) {
-        let mut dropped = Vec::new();
-        for (_, known) in self.queues.iter_mut().filter(|(queue, _)| queue.group == group) {
-            known.retain(|_, known| {
-                let keeps = known.physical_offset < kept_to || keeps_copied && known.is_copied;
-                if !keeps {
-                    dropped.push(known.attempt);
-                }
-                keeps
-            });
+        let queues: Vec<Queue> = self.queues.keys().filter(|queue| queue.group == group).copied().collect();
+        for queue in queues {
+            let keeps = |known: &Known| known.physical_offset < kept_to || keeps_copied && known.is_copied;
+            self.drop_known(queue, 0.., |known| !keeps(known));
         }
+    }
+
+    /// Forgets what may be lost from `offset` on.
+    fn drop_forgiven(&mut self, lives: &Lives, queue: Queue, offset: u64) {
+        self.drop_known(queue, offset.., |known| lives.is_forgiven(known.told.by));
+    }
+
+    /// Forgets what the queue is known to hold at these offsets, where it `may_be_lost`.
+    fn drop_known(&mut self, queue: Queue, offsets: RangeFrom<u64>, may_be_lost: impl Fn(&Known) -> bool) {
+        let Some(known) = self.queues.get_mut(&queue) else { return };
+        let dropped = known.extract_if(offsets, |_, known| may_be_lost(known));
+        let dropped: Vec<Attempt> = dropped.map(|(_, known)| known.attempt).collect();
         self.forgiven += dropped.len() as u64;
         for attempt in dropped {
             let sent = self.sent(attempt);
@@ -210,25 +218,6 @@ impl Sends {
             if sent.outcome != Outcome::Refused {
                 sent.outcome = Outcome::Unknown;
             }
-        }
-    }
-
-    /// Forgets what may be lost from `offset` on.
-    fn drop_forgiven(&mut self, lives: &Lives, queue: Queue, offset: u64) {
-        let Some(known) = self.queues.get_mut(&queue) else { return };
-        let mut dropped = Vec::new();
-        known.retain(|at, known| {
-            let keeps = *at < offset || !lives.is_forgiven(known.told.by);
-            if !keeps {
-                dropped.push(known.attempt);
-            }
-            keeps
-        });
-        self.forgiven += dropped.len() as u64;
-        for attempt in dropped {
-            let sent = self.sent(attempt);
-            sent.place = None;
-            sent.outcome = Outcome::Unknown;
         }
     }
 
