@@ -135,7 +135,7 @@ fn messages_stored_in_another_order_than_they_were_sent_are_found_out() {
     is_found_out(Mischief::DoneInDisorder, &["sent in the other order"]);
 }
 
-/// A plan in which clients plan, pay and lock, and processes are killed in turn.
+/// A plan in which clients plan, pay, lock and pop, and processes are killed in turn.
 fn later_plan(seed: u64, replicas: u16) -> RunPlan {
     let plan = match replicas {
         1 => RunPlan::calm(seed, FlushMode::Sync),
@@ -147,7 +147,7 @@ fn later_plan(seed: u64, replicas: u16) -> RunPlan {
         (at, ClusterFault::Crash { node, crash: Crash::Kill, down: Duration::from_millis(300) })
     };
     let lasts = Duration::from_secs(9);
-    RunPlan { faults: (0..5).map(crash).collect(), lasts, plans: true, pays: true, locks: true, ..plan }
+    RunPlan { faults: (0..5).map(crash).collect(), lasts, plans: true, pays: true, locks: true, pops: true, ..plan }
 }
 
 /// The oracle has to object, in these words, and to nothing where the broker is honest.
@@ -200,6 +200,38 @@ fn the_end_of_a_transaction_that_is_answered_and_not_done_is_found_out() {
 #[test]
 fn a_queue_lock_that_two_clients_share_is_found_out() {
     meddling_is_found_out_later(Mischief::LockShared, "at once");
+}
+
+#[test]
+fn popped_messages_that_a_restart_forgets_are_found_out() {
+    process_mischief_is_found_out(ProcessMischief::ForgetsPops, 1, "parcels are not done");
+}
+
+#[test]
+fn popped_messages_that_a_restart_takes_for_new_are_found_out() {
+    process_mischief_is_found_out(ProcessMischief::ForgetsPopsAndPositions, 1, "parcel");
+    process_mischief_is_found_out(ProcessMischief::ForgetsPositions, 1, "done before");
+}
+
+#[test]
+fn an_invisible_time_that_is_not_kept_is_found_out() {
+    meddling_is_found_out_later(Mischief::InvisibleHalved, "while it is out");
+    meddling_is_found_out_later(Mischief::InvisibleForever, "pops do not come to an end");
+}
+
+#[test]
+fn an_acknowledgement_of_popped_messages_that_is_not_done_is_found_out() {
+    meddling_is_found_out_later(Mischief::PopAcknowledgedOnly, "done before");
+}
+
+#[test]
+fn a_handle_that_is_taken_when_its_time_is_over_is_found_out() {
+    meddling_is_found_out_later(Mischief::ExpiredTaken, "was expired");
+}
+
+#[test]
+fn a_queue_that_is_popped_in_order_and_shared_is_found_out() {
+    meddling_is_found_out_later(Mischief::OrderIgnored, "parcel");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Timers, delays, transactions and queue locks through what a team goes through with its brokers, each as a short story.
+//! Timers, delays, transactions, queue locks and pops through what a team goes through with its brokers, each as a short story.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ fn flush_of(seed: u64) -> FlushMode {
     if seed.is_multiple_of(2) { FlushMode::Sync } else { FlushMode::Async }
 }
 
-/// A broker alone, or a group, with clients that plan, pay and lock.
+/// A broker alone, or a group, with clients that plan, pay, lock and pop.
 fn calm(seed: u64, replicas: u16) -> RunPlan {
     let plan = match replicas {
         1 => RunPlan::calm(seed, flush_of(seed)),
         _ => RunPlan::calm_group(seed, replicas, flush_of(seed)),
     };
-    RunPlan { plans: true, pays: true, locks: true, ..plan }
+    RunPlan { plans: true, pays: true, locks: true, pops: true, ..plan }
 }
 
 /// Runs the story with every seed; returns what all of them did.
@@ -56,6 +56,10 @@ fn clients_do_all_of_it_when_nothing_goes_wrong() {
         }
         assert!(did.locks_granted > 10 * SEEDS && did.locks_denied > 10 * SEEDS, "{did}");
         assert_eq!(did.given_up, 0, "{did}");
+        for count in [did.parcels, did.popped_again, did.done, did.times_changed] {
+            assert!(count > 10 * SEEDS, "{did}");
+        }
+        assert!(did.dead > 2 * SEEDS && did.handles_refused > 2 * SEEDS, "{did}");
     }
 }
 
