@@ -211,6 +211,13 @@ impl<D: Disk> MessageStore<D> {
         self.log.append(0, 0, record, |_, _| ())
     }
 
+    /// Appends control records, all or none; see [`CommitLog::append_framed`].
+    /// # Errors
+    /// Nothing was appended.
+    pub fn append_framed(&self, framed: &[u8]) -> Result<(), AppendError> {
+        self.log.append_framed(framed)
+    }
+
     /// Lets consumers see what may be acknowledged by now; `readable` is told of each queue that grew, where it ended
     /// and where it ends. Returns the acknowledgeable end of the log.
     pub fn confirm(&self, mut readable: impl FnMut(QueueIndex, u64, u64)) -> u64 {

@@ -17,7 +17,7 @@ use crate::processor::admission::offer_patiently;
 use crate::processor::send_back::ensure_topic;
 use crate::request::{Halt, Refusal};
 use crate::send_properties::{SendBackCopy, SendProperties, append_send_back_properties};
-use crate::shard::Shard;
+use crate::shard::{CONTROL_BYTES_MAX, Shard};
 
 /// Messages of one turn.
 const TURN_MESSAGES_MAX: usize = 256;
@@ -26,8 +26,9 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// What failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A message that cannot be read or stored, while others can, is tried again after this.
-const POSTPONE_MS: i64 = 60_000;
+/// A message that cannot be read or stored, while others can, is tried again after this: another replica that could not be asked for
+/// it may be back.
+const POSTPONE_MS: i64 = 10_000;
 
 /// What a message that nobody acknowledged says of itself.
 enum Read {
@@ -108,7 +109,8 @@ impl<E: Env> Shard<E> {
         };
         match self.read_record(unit.physical_offset, unit.bytes as usize, <[u8]>::to_vec).await {
             Ok(bytes) => Ok(Read::Record(bytes)),
-            Err(error @ (StorageError::OutOfRange { .. } | StorageError::DamagedRecord { .. })) => {
+            Err(error @ StorageError::OutOfRange { .. }) => Ok(Read::Lost(error.to_string())),
+            Err(error @ StorageError::DamagedRecord { .. }) if self.is_beyond_mending(unit.physical_offset) => {
                 Ok(Read::Lost(error.to_string()))
             }
             Err(error) => Err(error),
@@ -119,6 +121,11 @@ impl<E: Env> Shard<E> {
     fn store_anew(self: &Rc<Self>, due: &DueMessage, read: &Read) -> Result<(), Halt> {
         if self.tables.borrow().pops.get(due.key(), due.offset) != Some(due.row) {
             return Ok(());
+        }
+        // What was popped before goes first: a record of this row that came behind its end would bring it back.
+        if !self.log_offsets() {
+            self.store.log().admit(0, CONTROL_BYTES_MAX)?;
+            return Err(Halt::Stall);
         }
         let ended = StoredPopEnds {
             group: due.group.to_string(),

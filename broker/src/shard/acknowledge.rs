@@ -15,7 +15,10 @@ impl<E: Env> Shard<E> {
     /// Makes an entry of everything appended since the last one, and a batch of the answers that wait for it.
     pub(crate) fn seal(&self) {
         // Another replica may lead the next moment, and has to know the offsets; and nobody hears of a pop that is not in the log.
-        let wants_offsets = self.replica.get().is_some() || self.tables.borrow().pops.is_dirty();
+        // What waits in the list since a sweep whose end the log took nothing at is no longer marked.
+        let wants_offsets = self.replica.get().is_some()
+            || self.tables.borrow().pops.is_dirty()
+            || !self.scratch.borrow().records.is_empty();
         let are_offsets_logged = !wants_offsets || self.log_offsets();
         let end = self.store.log().seal();
         // Those who were to hear of an offset that the log does not take now wait for the next batch.

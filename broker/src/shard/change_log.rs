@@ -1,5 +1,8 @@
 //! What changes in the tables, on its way into the log.
 
+use storage::AppendError;
+use storage::commit_log::frame_control;
+
 use super::{CONTROL_BYTES_MAX, Scratch, Shard};
 use crate::control_record::ControlRecord;
 use crate::env::Env;
@@ -56,26 +59,37 @@ impl<E: Env> Shard<E> {
         !scratch.records.is_empty()
     }
 
-    /// What the log does not take now stays for the next call.
+    /// What the log does not take now stays for the next call. The log has all of it together, as far as a unit can be so long:
+    /// a restart, or the next leader, knows of what was popped and how far that brought its group, or of neither.
     fn append_records(&self, scratch: &mut Scratch) -> bool {
         let Scratch { records, control, .. } = scratch;
-        if !self.takes_appends() {
+        if records.is_empty() || !self.takes_appends() {
             return records.is_empty();
         }
-        let mut appended = 0;
-        for record in records.iter() {
-            control.clear();
-            record.encode(control);
-            if let Err(error) = self.store.append_control(control) {
-                tracing::debug!(%error, waiting = records.len() - appended, "changes wait for the log");
-                break;
-            }
-            if matches!(record, ControlRecord::TopicPut(_) | ControlRecord::TopicDelete(_)) {
-                self.topics_changed.set(true);
-            }
-            appended += 1;
+        let appended = match self.append_together(records, control) {
+            Err(AppendError::TooLong { .. }) => records
+                .iter()
+                .take_while(|record| self.append_together(std::slice::from_ref(record), control).is_ok())
+                .count(),
+            Ok(()) => records.len(),
+            Err(_) => 0,
+        };
+        let changes_topics =
+            |record: &ControlRecord| matches!(record, ControlRecord::TopicPut(_) | ControlRecord::TopicDelete(_));
+        if records[..appended].iter().any(changes_topics) {
+            self.topics_changed.set(true);
         }
         records.drain(..appended);
         records.is_empty()
+    }
+
+    fn append_together(&self, records: &[ControlRecord], framed: &mut Vec<u8>) -> Result<(), AppendError> {
+        framed.clear();
+        records.iter().for_each(|record| frame_control(framed, |out| record.encode(out)));
+        let appended = self.store.append_framed(framed);
+        if let Err(error) = &appended {
+            tracing::debug!(%error, waiting = records.len(), "changes wait for the log");
+        }
+        appended
     }
 }

@@ -25,6 +25,22 @@ const PREFETCH_BYTES_MAX: usize = 2 << 10;
 /// A control record inside an entry: length u32, then its bytes.
 const CONTROL_LENGTH_BYTES: usize = 4;
 
+/// Appends to `framed` a control record as it stands in an entry; `encode` appends its bytes, which are not none.
+pub fn frame_control(framed: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
+    let at = framed.len();
+    framed.extend_from_slice(&[0; CONTROL_LENGTH_BYTES]);
+    encode(framed);
+    let bytes = framed.len() - at - CONTROL_LENGTH_BYTES;
+    assert!(bytes > 0);
+    framed[at..at + CONTROL_LENGTH_BYTES].copy_from_slice(&(bytes as u32).to_be_bytes());
+}
+
+/// Bytes of one control record that takes as much of an entry as all those in `framed`.
+pub(super) fn unframed_bytes(framed: &[u8]) -> usize {
+    assert!(framed.len() > CONTROL_LENGTH_BYTES);
+    framed.len() - CONTROL_LENGTH_BYTES
+}
+
 const _: () = assert!(ENTRY_BYTES_TARGET < BUFFER_BYTES_MAX && BUFFER_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 
 /// A piece of the log in memory that no longer changes.
@@ -310,12 +326,7 @@ impl<B: AlignedBuffer> Tail<B> {
         allocate: impl FnMut(usize) -> B,
         encode: impl FnOnce(u64, &mut [u8]) -> R,
     ) -> R {
-        assert!(Self::unit_bytes(bytes, control.len()) <= ENTRY_BYTES_MAX);
-        if !self.fits_open_entry(bytes, control.len()) {
-            self.seal();
-            assert!(!self.needs_roll(bytes, control.len()), "the caller rolls first");
-            self.open_entry(Self::unit_bytes(bytes, control.len()), allocate);
-        }
+        self.open_entry_for(bytes, control.len(), allocate);
         let position = self.end;
         let (Some(entry), Some(open)) = (&mut self.entry, &mut self.open) else { unreachable!("just opened") };
         let result = encode(position, &mut open.memory.as_mut()[open.filled..open.filled + bytes]);
@@ -329,6 +340,24 @@ impl<B: AlignedBuffer> Tail<B> {
             entry.control.extend_from_slice(control);
         }
         result
+    }
+
+    /// Adds control records to the open entry, all of them to the same; `framed` is what [`frame_control`] made of them.
+    /// The caller has rolled where [`Self::needs_roll`] says so of a single one of [`unframed_bytes`].
+    pub(crate) fn append_framed(&mut self, framed: &[u8], allocate: impl FnMut(usize) -> B) {
+        self.open_entry_for(0, unframed_bytes(framed), allocate);
+        let Some(entry) = &mut self.entry else { unreachable!("just opened") };
+        entry.control.extend_from_slice(framed);
+    }
+
+    /// Has the open entry take such a unit: another one, where this one does not.
+    fn open_entry_for(&mut self, bytes: usize, control: usize, allocate: impl FnMut(usize) -> B) {
+        assert!(Self::unit_bytes(bytes, control) <= ENTRY_BYTES_MAX);
+        if !self.fits_open_entry(bytes, control) {
+            self.seal();
+            assert!(!self.needs_roll(bytes, control), "the caller rolls first");
+            self.open_entry(Self::unit_bytes(bytes, control), allocate);
+        }
     }
 
     fn open_entry(&mut self, bytes: usize, allocate: impl FnMut(usize) -> B) {

@@ -22,7 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-pub use append::{ENTRY_BYTES_MAX, LogBuffer, LogPosition};
+pub use append::{ENTRY_BYTES_MAX, LogBuffer, LogPosition, frame_control};
 use entry::HEADER_BYTES;
 pub use entry::LogId;
 pub use piece::LogPiece;
@@ -34,7 +34,7 @@ use roll::Segments;
 pub(crate) use roll::segment_path;
 use turns::Turns;
 
-use self::append::Tail;
+use self::append::{Tail, unframed_bytes};
 use crate::error::{AppendError, StorageError};
 use crate::file::{AlignedBuffer, BLOCK_BYTES, Disk, LogFile, align_up};
 use crate::ring::Ring;
@@ -128,14 +128,29 @@ impl<D: Disk> CommitLog<D> {
         control: &[u8],
         encode: impl FnOnce(u64, &mut [u8]) -> R,
     ) -> Result<R, AppendError> {
-        self.admit(bytes, control.len())?;
-        let mut tail = self.tail.borrow_mut();
+        self.roll_for(bytes, control.len())?;
         let allocate = |bytes| self.disk.buffer(bytes);
-        if tail.needs_roll(bytes, control.len()) {
+        Ok(self.tail.borrow_mut().append(bytes, count, control, allocate, encode))
+    }
+
+    /// Appends control records, which are in the log all together or not at all. `framed` is what [`frame_control`] made of them.
+    /// # Errors
+    /// Nothing was appended.
+    pub fn append_framed(&self, framed: &[u8]) -> Result<(), AppendError> {
+        self.roll_for(0, unframed_bytes(framed))?;
+        self.tail.borrow_mut().append_framed(framed, |bytes| self.disk.buffer(bytes));
+        Ok(())
+    }
+
+    /// Sees to it that a unit of this size can be appended, in the next segment if need be.
+    fn roll_for(&self, bytes: usize, control_bytes: usize) -> Result<(), AppendError> {
+        self.admit(bytes, control_bytes)?;
+        let mut tail = self.tail.borrow_mut();
+        if tail.needs_roll(bytes, control_bytes) {
             let next_end = self.segments.start_next()?;
-            tail.roll(next_end, allocate);
+            tail.roll(next_end, |bytes| self.disk.buffer(bytes));
         }
-        Ok(tail.append(bytes, count, control, allocate, encode))
+        Ok(())
     }
 
     /// Whether [`Self::append`] would take a unit of this size now.

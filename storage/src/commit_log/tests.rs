@@ -157,3 +157,38 @@ fn a_failed_stable_write_is_told_as_a_write_and_moves_no_mark() {
         assert!(log.flush().await.is_err() && log.sync().await.is_err(), "it takes nothing more");
     });
 }
+
+#[test]
+fn control_records_that_belong_together_are_in_one_entry_or_in_none() {
+    let disk = SimDisk::new(1);
+    let user = disk.clone();
+    let mut framed = Vec::new();
+    for number in 0..3 {
+        frame_control(&mut framed, |out| out.resize(out.len() + 3_000, number));
+    }
+    let together = framed.clone();
+    run(async move {
+        let log = open(&user).await;
+        for _ in 0..6 {
+            append(&log).await;
+        }
+        // One of them would fit the segment, and the open entry.
+        log.append(8, 1, &[], |_, bytes| bytes.fill(7)).unwrap();
+        assert_eq!(log.append_framed(&framed), Err(AppendError::SegmentPending));
+        log.prepare_next_segment().await.unwrap();
+        log.append_framed(&framed).unwrap();
+        log.seal();
+        log.flush().await.unwrap();
+    });
+    let payloads = run(async move {
+        let mut payloads = Vec::new();
+        let keep = |_: &_, payload: &[u8]| {
+            payloads.push(payload.to_vec());
+            Ok(())
+        };
+        CommitLog::open(disk, LogId(1), OPTIONS, None, None, Some(0), keep).await.unwrap();
+        payloads
+    });
+    assert_eq!(payloads.iter().filter(|payload| **payload == together).count(), 1);
+    assert_eq!(payloads.len(), 8, "six units, one that was open, and these");
+}

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use broker::replication::ReplicaView;
 
-use super::fault_plan::ClusterFault;
 use super::node::Node;
 use super::pair_watch::PairWatch;
 use super::run::{LIVE_WITHIN, Run, only_members};
@@ -16,7 +15,7 @@ use crate::{Violation, require};
 /// How often it is looked whether all is well.
 const LOOK: Duration = Duration::from_millis(20);
 /// What was not yet so is looked at again after this.
-const AUDIT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const AUDIT_PAUSE: Duration = Duration::from_millis(100);
 
 impl<M: Machine + Clone> Run<M> {
     /// Reads all there is, and compares.
@@ -26,12 +25,15 @@ impl<M: Machine + Clone> Run<M> {
             for number in 0..self.plan.consumers.max(self.plan.replicas) {
                 self.audit_as(group, number)?;
             }
-            let is_rotten = |fault: &ClusterFault| matches!(fault, ClusterFault::OldBitRot { .. });
-            if self.plan.pays && !self.plan.faults.iter().any(|(_, fault)| is_rotten(fault)) {
+            if self.plan.pays && !self.plan.rots() {
                 self.audit_payments(group)?;
             }
             if self.plan.plans {
                 self.audit_appointments(group)?;
+            }
+            // What rots where nobody has it too holds its queue up.
+            if self.plan.pops && !(self.plan.replicas == 1 && self.plan.rots()) {
+                self.audit_parcels(group)?;
             }
         }
         Ok(())
@@ -138,7 +140,7 @@ impl<M: Machine + Clone> Run<M> {
 
     fn compare_replicas(&mut self) -> Result<(), Violation> {
         let Some(watch) = &self.watch else { return Ok(()) };
-        let may_rot = self.plan.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::OldBitRot { .. }));
+        let may_rot = self.plan.rots();
         let members: Vec<&Node<M>> =
             self.member_machines().into_iter().map(|number| self.cluster.node(number)).collect();
         self.compared = watch.borrow().compare_logs(&members, may_rot)?;
@@ -174,13 +176,13 @@ impl<M: Machine + Clone> Run<M> {
     }
 }
 
-/// Replicas that have applied the same hold the same timers, delays and half messages, whoever leads and however they came by them.
+/// Replicas that have applied the same hold the same timers, delays, half messages and pops, whoever leads and however they came by them.
 fn compare_tables<M: Machine>(nodes: &[&Node<M>]) -> Result<(), Violation> {
     let mut first = None;
     for node in nodes {
         let Some(process) = node.process() else { continue };
         let tables = process.shard().tables_snapshot();
-        let found = (tables.timers, tables.schedule, tables.half_messages);
+        let found = (tables.timers, tables.schedule, tables.half_messages, tables.pops);
         let first = first.get_or_insert_with(|| found.clone());
         require(*first == found, || format!("replicas hold {first:?} and {found:?}"))?;
     }

@@ -9,6 +9,11 @@ use protocol::properties::TIMER_DELAY_MS;
 
 use super::network::End;
 
+/// How a broker refuses an acknowledgement by a handle that is too old.
+const IS_EXPIRED: &str = "the message comes again unless it was acknowledged";
+/// A year, ms.
+const FOREVER_MS: i64 = 365 * 24 * 3_600_000;
+
 /// What goes wrong.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub enum Mischief {
@@ -32,6 +37,16 @@ pub enum Mischief {
     LockShared,
     /// The end of a transaction is answered and not done.
     EndAcknowledgedOnly,
+    /// What is popped is invisible for half as long as it is to be.
+    InvisibleHalved,
+    /// What is popped never comes again.
+    InvisibleForever,
+    /// An acknowledgement of popped messages is answered and not done.
+    PopAcknowledgedOnly,
+    /// An acknowledgement by a handle that is too old is answered as if it were done.
+    ExpiredTaken,
+    /// Who pops in order is given messages as anybody.
+    OrderIgnored,
     /// A send of which a master has no copy is acknowledged as if slaves had it.
     CopiesClaimed,
 }
@@ -121,11 +136,35 @@ impl Meddler {
                 .with_body(LockBatchResponse { lock_ok_mq_set: wanted }.encode());
             return Treatment::Answered(encode(&answer, frame.encoding));
         }
+        let acks = [RequestCode::ACK_MESSAGE.0, RequestCode::BATCH_ACK_MESSAGE.0].contains(&command.code);
+        if acks && self.strikes(Mischief::PopAcknowledgedOnly) {
+            let answer = RemotingCommand::response(0, command.opaque, None);
+            return Treatment::Answered(encode(&answer, frame.encoding));
+        }
+        if command.code == RequestCode::POP_MESSAGE.0
+            && let Some(other) = self.popped_otherwise(&command)
+        {
+            return Treatment::Instead(encode(&other, frame.encoding));
+        }
         if command.code == RequestCode::END_TRANSACTION.0 && self.strikes(Mischief::EndAcknowledgedOnly) {
             let answer = RemotingCommand::response(0, command.opaque, None);
             return Treatment::Answered(encode(&answer, frame.encoding));
         }
         Treatment::Honest
+    }
+
+    /// A pop that asks for something else, if this is an occasion.
+    fn popped_otherwise(&mut self, command: &RemotingCommand) -> Option<RemotingCommand> {
+        let invisible_ms: i64 = command.get("invisibleTime")?.parse().ok()?;
+        if self.strikes(Mischief::InvisibleHalved) {
+            Some(with_other(command, "invisibleTime", &(invisible_ms / 2).to_string()))
+        } else if self.strikes(Mischief::InvisibleForever) {
+            Some(with_other(command, "invisibleTime", &FOREVER_MS.to_string()))
+        } else if command.get("order") == Some("true") && self.strikes(Mischief::OrderIgnored) {
+            Some(with_other(command, "order", "false"))
+        } else {
+            None
+        }
     }
 
     /// What goes out instead of what a shard answers: whole frames.
@@ -150,6 +189,9 @@ impl Meddler {
                     }
                 }
                 answer.encode(&mut out, frame.encoding);
+            } else if says_expired(&answer) && self.strikes(Mischief::ExpiredTaken) {
+                answer.code = ResponseCode::SUCCESS.0;
+                answer.encode(&mut out, frame.encoding);
             } else if lacks_copies(&answer) && self.strikes(Mischief::CopiesClaimed) {
                 answer.code = ResponseCode::SUCCESS.0;
                 answer.encode(&mut out, frame.encoding);
@@ -163,6 +205,17 @@ impl Meddler {
         }
         out
     }
+}
+
+fn with_other(command: &RemotingCommand, name: &str, value: &str) -> RemotingCommand {
+    let mut other = command.clone();
+    other.fields.iter_mut().filter(|(key, _)| key == name).for_each(|(_, old)| value.clone_into(old));
+    other
+}
+
+/// An acknowledgement was refused, because its handle is too old.
+fn says_expired(answer: &RemotingCommand) -> bool {
+    answer.code == ResponseCode::NO_MESSAGE.0 && answer.remark.as_deref().is_some_and(|why| why.contains(IS_EXPIRED))
 }
 
 fn lacks_copies(answer: &RemotingCommand) -> bool {

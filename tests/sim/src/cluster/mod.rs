@@ -4,8 +4,9 @@
 //! [`run`] is the way to start reading: it draws a cluster, lets things go wrong, heals them, and has everything compared.
 //! [`cluster`] is the loop that does what is due next. A [`node`] is a machine, a [`process`] one life of the broker on
 //! it: the shard is the real one, in the world of [`sim_env`] on a [`timed_disk`], and its sweep is played as the real
-//! runtime does it. [`network`] moves bytes, or does not. [`producer`], [`consumer`], [`payer`] (transactions), [`planner`] (due times)
-//! and [`locker`] (queue locks) are clients; what they see, they tell the [`oracle`], [`payments`] and [`appointments`], which know no machine. [`message_faults`] are what Raft has to bear. [`meddler`], [`frame_meddler`] and [`process_mischief`] make brokers err, so that the oracle can
+//! runtime does it. [`network`] moves bytes, or does not. [`producer`], [`consumer`], [`payer`] (transactions), [`planner`] (due times),
+//! [`locker`] (queue locks) and [`popper`] are clients; what they see, they tell the [`oracle`], [`payments`], [`appointments`] and
+//! [`parcels`], which know no machine. [`message_faults`] are what Raft has to bear. [`meddler`], [`frame_meddler`] and [`process_mischief`] make brokers err, so that the oracle can
 //! show that it notices.
 //!
 //! A broker group is one machine, or several that are replicas of each other. `promise` says which faults may
@@ -38,10 +39,15 @@ pub mod oracle;
 pub mod pair;
 pub mod pair_plan;
 pub mod pair_watch;
+pub mod parcels;
 pub mod payer;
 pub mod payments;
 pub mod place;
 pub mod planner;
+mod pop_requests;
+mod pop_run;
+mod pop_watch;
+pub mod popper;
 pub mod positions;
 pub mod process;
 pub mod process_mischief;

@@ -31,8 +31,8 @@ impl RunPlan {
         let rng = &mut StdRng::seed_from_u64(salted(seed, "run of a pair"));
         let replicas = if rng.random_bool(0.6) { 2 } else { 3 };
         let is_sync = rng.random_bool(0.6);
-        let plan =
-            Self { groups: 1, replicas, founders: replicas, pair: Some(is_sync), pays: false, ..Self::draw(seed) };
+        let (pair, founders) = (Some(is_sync), replicas);
+        let plan = Self { groups: 1, replicas, founders, pair, pays: false, pops: false, ..Self::draw(seed) };
         let lasts = Duration::from_secs_f64(rng.random_range(4.0..16.0));
         let targets = plan.targets();
         let count = if rng.random_bool(0.5) { rng.random_range(1..6) } else { rng.random_range(6..18) };

@@ -26,6 +26,7 @@ use super::network::HostId;
 use super::node::{Node, NodeParts, StoreSettings};
 use super::operator::{Operator, Wish};
 use super::pair_watch::PairWatch;
+use super::parcels::Parcels;
 use super::payer::Payer;
 use super::payments::Payments;
 use super::place::Place;
@@ -83,6 +84,8 @@ pub struct RunPlan {
     pub plans: bool,
     /// Whether each group has clients that lock queues.
     pub locks: bool,
+    /// Whether each group has clients that pop.
+    pub pops: bool,
     /// Consumers of each group, each of a consumer group of its own.
     pub consumers: u16,
     /// How long things go wrong.
@@ -131,6 +134,7 @@ impl RunPlan {
             checks_max: CHECKS_WITHOUT_END,
             plans: false,
             locks: false,
+            pops: false,
             consumers: 2,
             lasts: Duration::from_secs(5),
             faults: Vec::new(),
@@ -179,9 +183,17 @@ impl RunPlan {
 
     /// Whether a log may lose its beginning, or its bits.
     fn may_lose_old_records(&self) -> bool {
-        let loses =
-            |fault: &ClusterFault| matches!(fault, ClusterFault::Retain { .. } | ClusterFault::OldBitRot { .. });
-        self.faults.iter().any(|(_, fault)| loses(fault))
+        self.retains() || self.rots()
+    }
+
+    /// Whether a log may lose its beginning.
+    pub(super) fn retains(&self) -> bool {
+        self.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::Retain { .. }))
+    }
+
+    /// Whether a log may lose its bits where nobody looks.
+    pub(super) fn rots(&self) -> bool {
+        self.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::OldBitRot { .. }))
     }
 
     pub(super) fn machines(&self) -> u16 {
@@ -237,7 +249,8 @@ impl RunPlan {
         let mut rng = StdRng::seed_from_u64(salted(seed, "times and locks of a run"));
         let (plans, locks) = (rng.random_bool(0.5), rng.random_bool(0.3));
         let checks_max = if rng.random_bool(0.4) { rng.random_range(1..5) } else { CHECKS_WITHOUT_END };
-        Self { faults, last_crash, pays, checks_max, plans, locks, ..plan }
+        let pops = StdRng::seed_from_u64(salted(seed, "poppers of a run")).random_bool(0.4);
+        Self { faults, last_crash, pays, checks_max, plans, locks, pops, ..plan }
     }
 }
 
@@ -336,6 +349,8 @@ pub(super) struct Run<M: Machine> {
     pub(super) pair: Option<Rc<RefCell<PairWatch>>>,
     /// By group.
     pub(super) appointments: Vec<Rc<RefCell<Appointments>>>,
+    /// By group.
+    pub(super) parcels: Vec<Rc<RefCell<Parcels>>>,
 }
 
 impl<M: Machine + Clone> Run<M> {
@@ -376,9 +391,11 @@ impl<M: Machine + Clone> Run<M> {
         let mut clients = Vec::new();
         let payments: Vec<Rc<RefCell<Payments>>> = (0..plan.groups).map(|_| Rc::default()).collect();
         let appointments: Vec<Rc<RefCell<Appointments>>> = (0..plan.groups).map(|_| Rc::default()).collect();
+        let parcels: Vec<Rc<RefCell<Parcels>>> = (0..plan.groups).map(|_| Rc::default()).collect();
         // A log that loses its beginning gives up first what it would lose.
         let may_be_given_up = plan.checks_max < CHECKS_WITHOUT_END || plan.may_lose_old_records();
         payments.iter().for_each(|payments| payments.borrow_mut().may_be_given_up = may_be_given_up);
+        parcels.iter().for_each(|parcels| parcels.borrow_mut().may_lose_old = plan.retains());
         for group in 0..plan.groups {
             for producer in 0..plan.producers {
                 let producer = Producer {
@@ -400,6 +417,10 @@ impl<M: Machine + Clone> Run<M> {
             if plan.locks {
                 let lockers = (0..LOCKERS).map(|number| Self::locker(&plan, &cluster, group, number));
                 clients.extend(lockers.map(|locker| cluster.spawn_client(locker.run())));
+            }
+            if plan.pops {
+                let poppers = Self::poppers(&plan, &cluster, &parcels, group);
+                clients.extend(poppers.map(|popper| cluster.spawn_client(popper.run())));
             }
             for consumer in 0..plan.consumers {
                 let consumer = Self::consumer(&plan, &cluster, &mut rng, group, consumer);
@@ -432,6 +453,7 @@ impl<M: Machine + Clone> Run<M> {
             members: Vec::new(),
             payments,
             appointments,
+            parcels,
         }
     }
 
@@ -536,6 +558,7 @@ impl<M: Machine + Clone> Run<M> {
         let mut counts = WorkloadCounts::default();
         self.payments.iter().for_each(|payments| counts.add_payments(payments.borrow().counts()));
         self.appointments.iter().for_each(|appointments| counts.add_appointments(appointments.borrow().counts()));
+        self.parcels.iter().for_each(|parcels| counts.add_parcels(parcels.borrow().counts()));
         counts.add_locks(&self.cluster.world().oracle.borrow().locks);
         counts
     }
