@@ -31,6 +31,13 @@ fn calm(seed: u64, replicas: u16) -> RunPlan {
     RunPlan { plans: true, pays: true, locks: true, pops: true, ..plan }
 }
 
+/// A replica and the others do not hear each other. Hosts are numbered from 1.
+fn cut_off(node: u16, lasts: Duration, breaks: f64) -> ClusterFault {
+    let others = (0..REPLICAS).filter(|other| *other != node);
+    let both_ways = |other| [(HostId(node + 1), HostId(other + 1)), (HostId(other + 1), HostId(node + 1))];
+    ClusterFault::Silence { links: others.flat_map(both_ways).collect(), lasts, breaks }
+}
+
 /// Runs the story with every seed; returns what all of them did.
 fn is_well(plan: impl Fn(u64) -> RunPlan) -> ClusterSummary {
     let mut total = ClusterSummary::default();
@@ -105,10 +112,6 @@ fn leaders_that_die_one_after_the_other_lose_nothing_that_waits() {
 #[test]
 fn clocks_that_are_set_make_nothing_come_early_or_twice() {
     let jump = |node: u16, at, by_ms| (ms(at), ClusterFault::ClockJump { node: usize::from(node), by_ms });
-    let apart = |node: u16| {
-        let others = (0..REPLICAS).filter(move |other| *other != node);
-        others.flat_map(move |other| [(HostId(node + 1), HostId(other + 1)), (HostId(other + 1), HostId(node + 1))])
-    };
     is_well(|seed| RunPlan {
         faults: vec![jump(0, 1_500, 3_000), jump(0, 3_000, -5_000), jump(0, 4_500, 70_000)],
         lasts: ms(6_000),
@@ -116,13 +119,10 @@ fn clocks_that_are_set_make_nothing_come_early_or_twice() {
     });
     is_well(|seed| {
         // Each has another time, and leads for a while.
-        let cut_off = |node: u16| {
-            let links = apart(node).collect();
-            (ms(3_000 + 3_000 * u64::from(node)), ClusterFault::Silence { links, lasts: ms(2_000), breaks: 0.0 })
-        };
+        let in_turn = |node: u16| (ms(3_000 + 3_000 * u64::from(node)), cut_off(node, ms(2_000), 0.0));
         let jumps = [jump(0, 1_000, 4_000), jump(1, 1_000, -4_000), jump(2, 4_500, 2_000), jump(2, 7_500, -1_500)];
         RunPlan {
-            faults: jumps.into_iter().chain((0..REPLICAS).map(cut_off)).collect(),
+            faults: jumps.into_iter().chain((0..REPLICAS).map(in_turn)).collect(),
             lasts: ms(13_000),
             ..calm(seed, REPLICAS)
         }
@@ -156,5 +156,50 @@ fn a_stopped_broker_goes_on_where_it_was() {
             last_crash: Some(Crash::Kill),
             ..calm(seed, replicas)
         });
+    }
+}
+
+/// Two of three disks rot. Messages that lie there, and whose invisible time is over, were given up for lost while the third
+/// replica, which has all of them, could not be asked.
+#[test]
+fn popped_messages_that_rot_wait_for_the_replica_that_has_them() {
+    let total = is_well(|seed| {
+        let sound = (seed % u64::from(REPLICAS)) as u16;
+        let rotten = (0..REPLICAS).filter(|node| *node != sound).map(usize::from);
+        let rot = rotten.map(|node| (ms(5_000), ClusterFault::OldBitRot { node, bits: 60 }));
+        let calm = RunPlan::calm_group(seed, REPLICAS, flush_of(seed));
+        let mut settings = calm.settings.clone();
+        settings.log.cache_bytes = 0;
+        RunPlan {
+            faults: rot.chain([(ms(4_900), cut_off(sound, ms(5_000), 1.0))]).collect(),
+            lasts: ms(10_500),
+            producers: 4,
+            pops: true,
+            settings,
+            ..calm
+        }
+    });
+    assert!(total.mended > SEEDS && total.workload.popped_again > 10 * SEEDS, "{total}");
+}
+
+/// A disk that is slow lets the log take little at a time: what was popped, what became of it, and how far that brought each group
+/// were in the log apart, and a restart between knew half of it.
+#[test]
+fn what_is_popped_while_the_log_is_full_is_known_after_a_restart_or_was_never_given_out() {
+    for replicas in [1, REPLICAS] {
+        let round = |seed: u64, number: u64| {
+            let node = (number % u64::from(replicas)) as usize;
+            let at = 1_000 + 1_700 * number;
+            let slow = ClusterFault::SlowDisk { node, factor: 1_200, lasts: ms(1_300) };
+            let killed = ClusterFault::Crash { node, crash: Crash::Kill, down: ms(200) };
+            [(ms(at), slow), (ms(at + 500 + 97 * (seed % 8)), killed)]
+        };
+        let total = is_well(|seed| RunPlan {
+            faults: (0..6).flat_map(|number| round(seed, number)).collect(),
+            lasts: ms(12_000),
+            producers: 4,
+            ..calm(seed, replicas)
+        });
+        assert!(total.slow_disks > 5 * SEEDS, "{total}");
     }
 }

@@ -134,6 +134,8 @@ pub struct Parcels {
     are_clocks_right: bool,
     /// Something that was said may be lost.
     is_unsure: bool,
+    /// A queue may lose its beginning, and with it what is out.
+    pub(super) may_lose_old: bool,
     changed: u64,
     refused: u64,
 }
@@ -188,7 +190,7 @@ impl Parcels {
         messages: &[Popped],
     ) -> Result<Vec<Handle>, Violation> {
         self.pops += 1;
-        if GROUPS[group].is_ordered && !self.is_unsure {
+        if GROUPS[group].is_ordered && !self.is_unsure && !self.may_lose_old {
             self.check_order(group, messages)?;
         }
         messages.iter().map(|popped| self.give(group, window, invisible, *popped)).collect()
@@ -235,10 +237,11 @@ impl Parcels {
 
     /// Somebody is about to say that one is done. Whether nothing else was asked of the handle before.
     pub(super) fn ack_begins(&mut self, handle: Handle, at: Duration) -> bool {
+        let is_first = self.is_first(handle);
         let given = &mut self.given[handle];
-        let is_first = given.is_untouched();
         given.acks += 1;
-        self.watch.ack_begins(given.kept(), handle, at);
+        let kept = given.kept();
+        self.watch.ack_begins(kept, self.latest(handle), at);
         is_first
     }
 
@@ -288,7 +291,8 @@ impl Parcels {
     pub(super) fn handle_refused(&mut self, handle: Handle, window: Window, is_first: bool) -> Result<(), Violation> {
         self.refused += 1;
         let given = &self.given[handle];
-        let is_good = is_first && given.is_out(window.heard, self.clocks_off) && !self.is_unsure;
+        let is_sure = !self.is_unsure && !self.may_lose_old;
+        let is_good = is_first && given.is_out(window.heard, self.clocks_off) && is_sure;
         require(!is_good, || format!("a handle is refused at {window:?} that is good: {given:?}"))
     }
 
@@ -298,22 +302,38 @@ impl Parcels {
 
     /// Somebody is about to have one come at another time. Whether nothing else was asked of the handle before.
     pub(super) fn change_begins(&mut self, handle: Handle, at: Duration, invisible: Duration) -> bool {
+        let is_first = self.is_first(handle);
         let given = &mut self.given[handle];
-        let is_first = given.is_untouched();
         given.may_be_changed = true;
-        self.watch.change_begins(given.kept(), handle, at, invisible);
+        let kept = given.kept();
+        self.watch.change_begins(kept, self.latest(handle), at, invisible);
         is_first
+    }
+
+    /// Whether nothing was asked of a handle so far, nor, in order, of another of the same message, which may be as good.
+    fn is_first(&self, handle: Handle) -> bool {
+        let Given { group, popped, .. } = &self.given[handle];
+        let all = &self.all[popped.number as usize].fates[*group].given;
+        let are_others = !GROUPS[*group].is_ordered || all.iter().all(|other| self.given[*other].is_untouched());
+        self.given[handle].is_untouched() && are_others
+    }
+
+    /// The handle that took the place of this one. In order, the old one is as good.
+    fn latest(&self, handle: Handle) -> Handle {
+        std::iter::successors(Some(handle), |handle| self.given[*handle].next.map(|(next, _)| next))
+            .last()
+            .unwrap_or(handle)
     }
 
     /// It was answered that it will. Returns its new handle.
     pub(super) fn changed(&mut self, handle: Handle, window: Window, invisible: Duration) -> Result<Handle, Violation> {
         self.check_taken(handle, window)?;
         self.changed += 1;
-        let next = self.given.len();
-        let old = &mut self.given[handle];
+        let (next, before) = (self.given.len(), self.latest(handle));
+        let old = &mut self.given[before];
         old.next = Some((next, window.heard));
         let new = Given { window, invisible, acks: 0, acks_refused: 0, may_be_changed: false, next: None, ..*old };
-        self.watch.changed(new.kept(), (handle, next), window.asked, invisible);
+        self.watch.changed(new.kept(), (before, next), window.asked, invisible);
         self.all[new.popped.number as usize].fates[new.group].given.push(next);
         self.given.push(new);
         Ok(next)

@@ -395,6 +395,7 @@ impl<M: Machine + Clone> Run<M> {
         // A log that loses its beginning gives up first what it would lose.
         let may_be_given_up = plan.checks_max < CHECKS_WITHOUT_END || plan.may_lose_old_records();
         payments.iter().for_each(|payments| payments.borrow_mut().may_be_given_up = may_be_given_up);
+        parcels.iter().for_each(|parcels| parcels.borrow_mut().may_lose_old = plan.retains());
         for group in 0..plan.groups {
             for producer in 0..plan.producers {
                 let producer = Producer {
