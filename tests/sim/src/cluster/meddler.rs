@@ -189,10 +189,9 @@ impl Meddler {
                     }
                 }
                 answer.encode(&mut out, frame.encoding);
-            } else if says_expired(&answer) && self.strikes(Mischief::ExpiredTaken) {
-                answer.code = ResponseCode::SUCCESS.0;
-                answer.encode(&mut out, frame.encoding);
-            } else if lacks_copies(&answer) && self.strikes(Mischief::CopiesClaimed) {
+            } else if says_expired(&answer) && self.strikes(Mischief::ExpiredTaken)
+                || lacks_copies(&answer) && self.strikes(Mischief::CopiesClaimed)
+            {
                 answer.code = ResponseCode::SUCCESS.0;
                 answer.encode(&mut out, frame.encoding);
             } else if !is_extra {

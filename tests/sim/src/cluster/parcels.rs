@@ -237,8 +237,8 @@ impl Parcels {
 
     /// Somebody is about to say that one is done. Whether nothing else was asked of the handle before.
     pub(super) fn ack_begins(&mut self, handle: Handle, at: Duration) -> bool {
+        let is_first = self.is_first(handle);
         let given = &mut self.given[handle];
-        let is_first = given.is_untouched();
         given.acks += 1;
         let kept = given.kept();
         self.watch.ack_begins(kept, self.latest(handle), at);
@@ -302,12 +302,20 @@ impl Parcels {
 
     /// Somebody is about to have one come at another time. Whether nothing else was asked of the handle before.
     pub(super) fn change_begins(&mut self, handle: Handle, at: Duration, invisible: Duration) -> bool {
+        let is_first = self.is_first(handle);
         let given = &mut self.given[handle];
-        let is_first = given.is_untouched();
         given.may_be_changed = true;
         let kept = given.kept();
         self.watch.change_begins(kept, self.latest(handle), at, invisible);
         is_first
+    }
+
+    /// Whether nothing was asked of a handle so far, nor, in order, of another of the same message, which may be as good.
+    fn is_first(&self, handle: Handle) -> bool {
+        let Given { group, popped, .. } = &self.given[handle];
+        let all = &self.all[popped.number as usize].fates[*group].given;
+        let are_others = !GROUPS[*group].is_ordered || all.iter().all(|other| self.given[*other].is_untouched());
+        self.given[handle].is_untouched() && are_others
     }
 
     /// The handle that took the place of this one. In order, the old one is as good.

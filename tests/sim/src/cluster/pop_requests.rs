@@ -87,7 +87,7 @@ pub(super) fn change(taken: &Taken, invisible_ms: i64, suspends: bool) -> Remoti
 
 /// Of any pops and queues.
 pub(super) fn batch_ack<'a>(all: impl Iterator<Item = &'a Taken>) -> RemotingCommand {
-    let mut of_pops: BTreeMap<(char, i32, i64, i64), (QueueAcks, Vec<usize>)> = BTreeMap::new();
+    let mut of_pops = BTreeMap::new();
     for taken in all {
         let Ok(handle) = taken.handle() else { continue };
         let key = (handle.source.letter(), handle.queue_id, handle.start, handle.pop_ms);

@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 
 use super::network::HostId;
 use super::oracle::GroupNumber;
-use super::parcels::{GROUPS, Handle, Parcels};
+use super::parcels::{GROUPS, Handle, Parcels, PopGroup};
 use super::pop_requests::{Taken, ack, batch_ack, change, pop, read_popped};
 use super::pop_watch::Window;
 use super::process::CLIENT_PORT;
@@ -328,7 +328,7 @@ impl Popper {
         let number = self.rng.random_range(0..self.route.len());
         let Some(mut rpc) = self.connect(number).await else { return Ok(false) };
         let mut is_all = true;
-        for group in 0..GROUPS.len() {
+        for (group, PopGroup { retries_max, .. }) in GROUPS.iter().enumerate() {
             if !self.set_up(&mut rpc, group).await? {
                 return Ok(false);
             }
@@ -344,7 +344,7 @@ impl Popper {
                     return Ok(false);
                 }
             }
-            if GROUPS[group].retries_max.is_some() && !self.look_at_dead(&mut rpc, group).await? {
+            if retries_max.is_some() && !self.look_at_dead(&mut rpc, group).await? {
                 return Ok(false);
             }
         }

@@ -56,10 +56,10 @@ fn what_is_done_does_not_come_again_unless_that_may_be_forgotten() {
 #[test]
 fn everything_is_done_by_everybody_or_dead_in_the_end() {
     let mut parcels = stored(1);
-    for group in 0..GROUPS.len() {
+    for (group, PopGroup { retries_max, .. }) in GROUPS.iter().enumerate() {
         assert!(parcels.missing().is_some());
         let handles = parcels.popped(group, window(100, 110), ms(1000), &[at(0)]).unwrap();
-        if GROUPS[group].retries_max.is_some() {
+        if retries_max.is_some() {
             parcels.found_dead(group, 0, ms(4000)).unwrap();
             refuses(parcels.popped(group, window(5000, 5010), ms(1000), &[at(0)]), "dead before");
         } else {
