@@ -332,16 +332,22 @@ impl Popper {
             if !self.set_up(&mut rpc, group).await? {
                 return Ok(false);
             }
-            let popped = self.take(&mut rpc, (group, -1, 32), INVISIBLE_MS_LAST, 0).await?;
-            let Some(popped) = popped else { return Ok(false) };
-            is_all &= popped.is_empty();
-            let (some, others) = popped.split_at(popped.len() / 2);
-            if !self.finish_all(&mut rpc, some).await? {
-                return Ok(false);
-            }
-            for in_hand in others {
-                if !self.finish(&mut rpc, in_hand).await? {
+            // A pop in order gives a few at a time, and the machine that serves may be one of many.
+            loop {
+                let popped = self.take(&mut rpc, (group, -1, 32), INVISIBLE_MS_LAST, 0).await?;
+                let Some(popped) = popped else { return Ok(false) };
+                if popped.is_empty() {
+                    break;
+                }
+                is_all = false;
+                let (some, others) = popped.split_at(popped.len() / 2);
+                if !self.finish_all(&mut rpc, some).await? {
                     return Ok(false);
+                }
+                for in_hand in others {
+                    if !self.finish(&mut rpc, in_hand).await? {
+                        return Ok(false);
+                    }
                 }
             }
             if retries_max.is_some() && !self.look_at_dead(&mut rpc, group).await? {
