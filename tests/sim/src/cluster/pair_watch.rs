@@ -40,6 +40,8 @@ struct Seen {
     times_forgot: u32,
     /// It was seen to take an end back or to replace its log, and may have died in that.
     may_have_changed: bool,
+    /// Its disk fails, so that the end of its log may be nowhere but in its memory.
+    may_miss: bool,
 }
 
 /// See the module's text.
@@ -240,6 +242,7 @@ impl PairWatch {
         let may_miss = node.has_failed_sync() || node.disk_is_troubled();
         let (reader, id) = (LogReader::new(node), view.log_id);
         let seen = &mut self.seen[number];
+        seen.may_miss = may_miss;
         let may_forget = std::mem::replace(&mut seen.times_forgot, node.times_forgot()) != node.times_forgot();
         let may_have_changed = std::mem::take(&mut seen.may_have_changed);
         while let Some((start, (end, crc))) = seen.entries.last().copied() {
@@ -306,12 +309,15 @@ impl PairWatch {
             require(others.any(|(_, seen)| seen.kept.contains(&place)), || {
                 format!("slave {slave_id} has confirmed {confirmed:?} to {number}, and never kept its log up to there")
             })?;
-            // What retention has removed is not looked at.
+            let own = &self.seen[number];
+            let seen_to = own.entries.last().map_or(view.first, |(_, (end, _))| *end);
+            // What retention has removed is not looked at; what was given away, and never came to an own disk that fails, cannot be.
             let is_own = position <= view.first
-                || self.seen[number]
+                || own.may_miss && (seen_to + 1..=view.end.position).contains(&position)
+                || own
                     .entries
                     .binary_search_by_key(&position, |(_, (end, _))| *end)
-                    .is_ok_and(|found| self.seen[number].entries[found].1 == place);
+                    .is_ok_and(|found| own.entries[found].1 == place);
             require(is_own, || {
                 format!("slave {slave_id} has confirmed {confirmed:?} to {number}, whose log is another there")
             })?;
