@@ -2,6 +2,7 @@
 //! I/O here; the records themselves stay in the log.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use protocol::record::RecordView;
 use protocol::topic_name::TRANS_HALF_TOPIC;
@@ -135,10 +136,17 @@ impl HalfMessages {
         }
     }
 
-    /// Looks at `looked_max` half messages from queue offset `from` on, and returns up to `due_max` that are due.
-    pub fn due_from(&self, from: u64, now_ms: i64, limits: &CheckLimits, looked_max: usize, due_max: usize) -> DueTurn {
+    /// Looks at the first `looked_max` half messages of those at `queue_offsets`, and returns up to `due_max` that are due.
+    pub fn due_in(
+        &self,
+        queue_offsets: Range<u64>,
+        now_ms: i64,
+        limits: &CheckLimits,
+        looked_max: usize,
+        due_max: usize,
+    ) -> DueTurn {
         let mut due = Vec::new();
-        for (looked, (queue_offset, half)) in self.rows.range(from..).enumerate() {
+        for (looked, (queue_offset, half)) in self.rows.range(queue_offsets).enumerate() {
             if looked == looked_max || due.len() == due_max {
                 return DueTurn { due, next: Some(*queue_offset) };
             }

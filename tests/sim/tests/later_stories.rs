@@ -143,6 +143,23 @@ fn segments_that_go_take_no_timer_and_no_half_message_with_them() {
     }
 }
 
+/// Followers with slow disks let half messages wait on the leader until they are old enough to be asked about; then the leader is
+/// cut off, and its followers lose what they had not yet written. Producers were asked about what only the leader had, and said how
+/// it ends, of a place where there was another half message by then.
+#[test]
+fn producers_are_not_asked_about_half_messages_that_the_next_leader_may_not_have() {
+    let total = is_well(|seed| {
+        let leader = (seed % u64::from(REPLICAS)) as u16;
+        let followers = || (0..REPLICAS).filter(|node| *node != leader).map(usize::from);
+        let slow = |node| (ms(2_000), ClusterFault::SlowDisk { node, factor: 100_000, lasts: ms(3_950) });
+        let loses_power = |node| (ms(6_000), ClusterFault::Crash { node, crash: Crash::PowerLoss, down: ms(200) });
+        let faults = followers().map(slow).chain([(ms(5_900), cut_off(leader, ms(3_000), 0.0))]);
+        let calm = RunPlan::calm_group(seed, REPLICAS, FlushMode::Sync);
+        RunPlan { faults: faults.chain(followers().map(loses_power)).collect(), lasts: ms(10_000), pays: true, ..calm }
+    });
+    assert!(total.slow_disks >= 2 * SEEDS && total.workload.questions > 10 * SEEDS, "{total}");
+}
+
 #[test]
 fn a_stopped_broker_goes_on_where_it_was() {
     for replicas in [1, REPLICAS] {

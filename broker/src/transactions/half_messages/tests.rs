@@ -57,15 +57,17 @@ fn turns_go_through_all_rows_once_whatever_their_size() {
     let mut halves = HalfMessages::new();
     (0..100).for_each(|at| halves.insert(at * 3, half(if at % 2 == 0 { 0 } else { 100_000 })));
     for (looked_max, due_max) in [(1, 1), (7, 100), (100, 7), (1000, 1000)] {
-        let (mut seen, mut from) = (Vec::new(), Some(0));
-        while let Some(at) = from {
-            let DueTurn { due, next } = halves.due_from(at, 100_000, &LIMITS, looked_max, due_max);
-            assert!(due.len() <= due_max);
-            seen.extend(due.into_iter().map(|(queue_offset, _)| queue_offset));
-            from = next;
+        for end in [0, 149, 150, 151, u64::MAX] {
+            let (mut seen, mut from) = (Vec::new(), Some(0));
+            while let Some(at) = from {
+                let DueTurn { due, next } = halves.due_in(at..end, 100_000, &LIMITS, looked_max, due_max);
+                assert!(due.len() <= due_max);
+                seen.extend(due.into_iter().map(|(queue_offset, _)| queue_offset));
+                from = next;
+            }
+            let old: Vec<u64> = (0..50).map(|at| at * 6).filter(|at| *at < end).collect();
+            assert_eq!(seen, old, "{looked_max} {due_max} {end}");
         }
-        let old: Vec<u64> = (0..50).map(|at| at * 6).collect();
-        assert_eq!(seen, old, "{looked_max} {due_max}");
     }
 }
 
@@ -203,7 +205,7 @@ proptest! {
         let mut asked = 0;
         while !halves.is_empty() {
             now_ms += 60_000;
-            let DueTurn { due, .. } = halves.due_from(0, now_ms, &LIMITS, usize::MAX, usize::MAX);
+            let DueTurn { due, .. } = halves.due_in(0..u64::MAX, now_ms, &LIMITS, usize::MAX, usize::MAX);
             prop_assert_eq!(due.len(), halves.len());
             for (queue_offset, due) in due {
                 match due {

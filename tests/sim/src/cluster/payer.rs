@@ -60,7 +60,7 @@ impl Payer {
         let mut next = self.rng.random_range(0..self.route.len());
         while !self.world.is_stopping.get() {
             if let Some(mut rpc) = self.connect(next % self.route.len()).await {
-                let result = self.pay_over(&mut rpc).await;
+                let result = self.pay_over(&mut rpc).await.and_then(|()| self.hear_questions(&mut rpc));
                 if self.world.accept(result).is_none() {
                     return;
                 }
@@ -163,8 +163,7 @@ impl Payer {
             .with_field("msgId", "unused");
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
         // What was asked before it was ended.
-        let questions = self.note_questions(rpc)?;
-        self.unanswered.extend(questions);
+        self.hear_questions(rpc)?;
         let says_ended = answer.remark.as_deref().is_some_and(|remark| remark.contains(HAS_ENDED));
         let is_sure = self.is_sure();
         let mut payments = self.payments.borrow_mut();
@@ -173,6 +172,7 @@ impl Payer {
         } else if says_ended {
             payments.had_ended(number, was_sent, is_sure)?;
         } else {
+            payments.end_refused(number, answer.remark.unwrap_or_default());
             return Ok(false);
         }
         Ok(true)
@@ -189,6 +189,13 @@ impl Payer {
             }
         }
         Ok(true)
+    }
+
+    /// Keeps what it was asked, to be answered later, over whatever connection.
+    fn hear_questions(&mut self, rpc: &mut Rpc) -> Result<(), Violation> {
+        let questions = self.note_questions(rpc)?;
+        self.unanswered.extend(questions);
+        Ok(())
     }
 
     /// The payments that it was asked about.

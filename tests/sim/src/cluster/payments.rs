@@ -62,6 +62,8 @@ pub struct Payments {
     /// Those that nobody ends are given up in the end.
     pub(super) may_be_given_up: bool,
     times_forgiven: u64,
+    /// Which one could not be ended last, and why: others wait behind it.
+    end_refused: Option<(u64, String)>,
 }
 
 /// How many there were of each kind.
@@ -178,6 +180,11 @@ impl Payments {
         Ok(())
     }
 
+    /// It was answered that it cannot be ended now.
+    pub(super) fn end_refused(&mut self, number: u64, remark: String) {
+        self.end_refused = Some((number, remark));
+    }
+
     /// The group may have lost the end of its log so often.
     pub(super) fn forgiven(&mut self, times: u64) {
         if std::mem::replace(&mut self.times_forgiven, times) != times {
@@ -233,7 +240,8 @@ impl Payments {
                 }
         };
         let (number, payment) = self.all.iter().enumerate().find(|(_, payment)| is_unfinished(payment))?;
-        Some(format!("payment {number} is not what it is to become: {payment:?}"))
+        let refused = &self.end_refused;
+        Some(format!("payment {number} is not what it is to become: {payment:?}; no end was taken last of {refused:?}"))
     }
 
     pub(super) fn counts(&self) -> PaymentCounts {
