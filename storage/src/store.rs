@@ -4,37 +4,35 @@
 //! consumers see it only when [`MessageStore::confirm`] finds that it may be acknowledged.
 
 mod cached_records;
+mod reads;
 mod rebuild;
 #[cfg(test)]
 mod reload_tests;
 mod replay;
+mod retention;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use protocol::record::{PHYSICAL_OFFSET_AT, RecordFields, decode_record};
+use protocol::record::RecordFields;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::commit_log::entry::EntryHeader;
 use crate::commit_log::recover::{LogRecovery, RecoverFrom};
-use crate::commit_log::{CommitLog, ENTRY_BYTES_MAX, LogId, LogOptions, LogPosition};
-use crate::consume_queue::{self, ConsumeQueues, FILES_AT_ONCE, QueueIndex, Unit};
+use crate::commit_log::{CommitLog, LogId, LogOptions, LogPosition};
+use crate::consume_queue::{self, ConsumeQueues, QueueIndex, Unit};
 use crate::error::{AppendError, DamageReason, StorageError};
 use crate::file::{Disk, read_file, replace_file};
 use crate::installation;
 use crate::pieces::Pieces;
 use crate::ring::Ring;
-use crate::side_by_side;
 
 pub use self::cached_records::CachedRecords;
 use self::replay::replay_entry;
 pub use self::replay::{OpenProgress, Replay};
 
 const TERM_PATH: &str = "term";
-
-/// Bytes of a record that hold its size and its physical offset.
-const RECORD_HEAD_BYTES: usize = PHYSICAL_OFFSET_AT + 8;
 
 /// Where a message went.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -235,100 +233,6 @@ impl<D: Disk> MessageStore<D> {
         }
     }
 
-    /// The unit at `at` of a queue, if it is in memory.
-    pub fn unit(&self, queue: QueueIndex, at: u64) -> Option<Unit> {
-        self.queues.borrow().unit(queue, at)
-    }
-
-    /// The unit at `at` of a queue, read from its file if need be.
-    /// # Errors
-    /// [`StorageError::OutOfRange`] where the queue has none, or I/O.
-    pub async fn read_unit(&self, queue: QueueIndex, at: u64) -> Result<Unit, StorageError> {
-        if let Some(unit) = self.unit(queue, at) {
-            return Ok(unit);
-        }
-        let Some(located) = self.queues.borrow().locate(queue, at) else {
-            let (first, end) = self.queues.borrow().get(queue).map_or((0, 0), |queue| (queue.first(), queue.end()));
-            return Err(StorageError::OutOfRange { asked: at, first, end });
-        };
-        let units = located.read(self.log.disk()).await?;
-        let unit = units[0];
-        self.queues.borrow_mut().keep_window(queue, at, units);
-        Ok(unit)
-    }
-
-    /// Whether the record at `physical_offset` is in memory and sound, so that [`CommitLog::with_cached`] gives it.
-    pub fn is_cached(&self, physical_offset: u64, bytes: usize) -> bool {
-        self.log.with_newest(physical_offset, bytes, |_| ()).is_some()
-            || (self.log.is_verified(physical_offset)
-                && self
-                    .log
-                    .with_cached(physical_offset, bytes, |record| self.check_record(physical_offset, record).is_ok())
-                    == Some(true))
-    }
-
-    /// Reads the record at `physical_offset`, from memory or disk, checks it, and hands it to `read`.
-    /// # Errors
-    /// [`StorageError::OutOfRange`] for what the log does not hold, [`StorageError::DamagedRecord`], I/O.
-    pub async fn read_record<R>(
-        &self,
-        physical_offset: u64,
-        bytes: usize,
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Result<R, StorageError> {
-        let mut read = Some(read);
-        let mut take = |slice: &[u8]| read.take().map(|read| read(slice));
-        if let Some(Some(result)) = self.log.with_newest(physical_offset, bytes, &mut take) {
-            return Ok(result);
-        }
-        self.check_entry(physical_offset).await?;
-        let slice = self.log.read_cold(physical_offset, bytes).await?;
-        self.check_record(physical_offset, slice.as_ref())?;
-        match take(slice.as_ref()) {
-            Some(result) => Ok(result),
-            None => unreachable!("the cached read did not happen"),
-        }
-    }
-
-    /// Reads the record that begins at `physical_offset`, which somebody outside named: it may be no record at all.
-    /// # Errors
-    /// As [`Self::read_record`]; also where no record begins.
-    pub async fn read_record_at(&self, physical_offset: u64) -> Result<Vec<u8>, StorageError> {
-        // Its head tells whether a record begins there at all, before as much is read as it says.
-        let head = self.log.copy(physical_offset, RECORD_HEAD_BYTES).await?;
-        let claimed = i64::from_be_bytes(head_field(&head, PHYSICAL_OFFSET_AT));
-        let bytes = head[..4].iter().fold(0usize, |value, byte| (value << 8) | usize::from(*byte));
-        if bytes > ENTRY_BYTES_MAX || claimed as u64 != physical_offset {
-            let (at, file) = (physical_offset, self.log.file_name(physical_offset));
-            return Err(StorageError::DamagedRecord { at, file, what: "no record begins there".to_owned() });
-        }
-        if self.log.with_newest(physical_offset, bytes, |_| ()).is_none() {
-            self.check_entry(physical_offset).await?;
-        }
-        let record = self.log.copy(physical_offset, bytes).await?;
-        self.check_record(physical_offset, &record)?;
-        Ok(record)
-    }
-
-    /// What of a record its own checksum does not cover, the entry's does.
-    async fn check_entry(&self, at: u64) -> Result<(), StorageError> {
-        if self.log.verify(at).await? {
-            return Ok(());
-        }
-        let what = "the entry around it does not match its checksums".to_owned();
-        Err(StorageError::DamagedRecord { at, file: self.log.file_name(at), what })
-    }
-
-    fn check_record(&self, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        let damaged = |what: String| StorageError::DamagedRecord { at, file: self.log.file_name(at), what };
-        let (record, used) = decode_record(bytes).map_err(|error| damaged(error.to_string()))?;
-        record.check_body_crc().map_err(|error| damaged(error.to_string()))?;
-        if used != bytes.len() || record.physical_offset as u64 != at {
-            return Err(damaged(format!("it claims physical offset {} and {used} bytes", record.physical_offset)));
-        }
-        Ok(())
-    }
-
     /// Takes over an entry that a majority of the replicas has, and that came from another of them: its messages are in
     /// their queues and may be read, its control records are handed to `replay`. `grew` is told of each message: its
     /// queue and queue offset.
@@ -491,46 +395,6 @@ impl<D: Disk> MessageStore<D> {
         self.checkpoint_position.get()
     }
 
-    /// Removes the oldest segment if it lies below `position` and no checkpoint needs it. The queues' first offsets
-    /// follow. Returns whether one was removed.
-    /// # Errors
-    /// I/O.
-    pub async fn remove_oldest_segment_below(&self, position: u64) -> Result<bool, StorageError> {
-        let limit = position.min(self.retained_from.get());
-        let Some(first) = self.log.remove_oldest_below(limit).await? else { return Ok(false) };
-        self.drop_below(first).await?;
-        Ok(true)
-    }
-
-    /// Moves the first offset of every queue to the first message that the log still holds.
-    async fn drop_below(&self, log_first: u64) -> Result<(), StorageError> {
-        let unknown = self.queues.borrow_mut().drop_below(log_first);
-        side_by_side::for_each(&unknown, FILES_AT_ONCE, async |queue| {
-            let found = self.find_first(*queue, log_first).await;
-            // Its topic may have been removed meanwhile.
-            if self.queues.borrow().get(*queue).is_some() { found } else { Ok(()) }
-        })
-        .await
-    }
-
-    /// Searches the files for the first unit that the log still holds. Of most queues that is the first one.
-    async fn find_first(&self, queue: QueueIndex, log_first: u64) -> Result<(), StorageError> {
-        let range = self.queues.borrow().get(queue).map(|queue| (queue.first(), queue.end()));
-        let Some((mut low, mut high)) = range else { return Ok(()) };
-        let (mut at, mut points_from) = (low, log_first);
-        while low < high {
-            let position = self.read_unit(queue, at).await?.physical_offset;
-            if position < log_first {
-                low = at + 1;
-            } else {
-                (high, points_from) = (at, position);
-            }
-            at = low + (high - low) / 2;
-        }
-        self.queues.borrow_mut().set_first(queue, low, points_from);
-        Ok(())
-    }
-
     /// Forgets a topic's queues; their files go with the next checkpoint. The control record that says so is appended
     /// first.
     pub fn remove_topic(&self, topic: &str) {
@@ -558,12 +422,6 @@ impl<D: Disk> MessageStore<D> {
         }
         Ok(())
     }
-}
-
-fn head_field(head: &[u8], at: usize) -> [u8; 8] {
-    let mut field = [0; 8];
-    field.copy_from_slice(&head[at..at + 8]);
-    field
 }
 
 fn recover_from(checkpoint: &Checkpoint) -> RecoverFrom {
