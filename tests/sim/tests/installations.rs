@@ -7,7 +7,8 @@ use std::time::Duration;
 use sim::Violation;
 use sim::cluster::cluster_summary::ClusterSummary;
 use sim::cluster::fault_plan::ClusterFault;
-use sim::cluster::run::{RunPlan, run_plan};
+use sim::cluster::run::run_plan;
+use sim::cluster::run_plan::RunPlan;
 use sim::plan::Crash;
 use storage::commit_log::FlushMode;
 

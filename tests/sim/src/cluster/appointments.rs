@@ -6,6 +6,7 @@ use protocol::properties::{self, TIMER_DEQUEUE_MS, TIMER_ENQUEUE_MS, TIMER_OUT_M
 use protocol::recall_handle;
 
 use super::oracle::ClockSpan;
+use super::outgoing::Sent;
 use super::queue_reader::Found;
 use super::sim_env::BEGAN_MS;
 use crate::{Violation, require};
@@ -44,16 +45,6 @@ impl When {
             Self::DeliverMs(_) => None,
         }
     }
-}
-
-/// What its sender knows of it.
-#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
-enum Sent {
-    /// No answer, or one that leaves it open.
-    #[default]
-    Unknown,
-    Stored,
-    Refused,
 }
 
 /// Whether somebody wants it back.

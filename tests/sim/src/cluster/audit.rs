@@ -41,21 +41,10 @@ impl<M: Machine + Clone> Run<M> {
 
     /// Ends what is open, and compares what was meant with what is there.
     fn audit_payments(&mut self, group: u16) -> Result<(), Violation> {
-        let payments = self.payments[usize::from(group)].clone();
+        let payments = self.ledgers(group).payments.clone();
         payments.borrow_mut().audit_begins();
-        let mut payer = Self::payer(&self.plan, &self.cluster, &self.payments, group);
-        let world = self.cluster.world().clone();
-        let task = self.cluster.spawn_client(async move {
-            let mut links = Vec::new();
-            loop {
-                let audited = payer.audit(&mut links).await;
-                match world.accept(audited) {
-                    Some(false) => world.clock.sleep(AUDIT_PAUSE).await,
-                    Some(true) | None => return,
-                }
-            }
-        });
-        if !self.cluster.run(LIVE_WITHIN, || task.is_done())? {
+        let (mut payer, mut links) = (self.payer(group), Vec::new());
+        if !self.comes_true(async move || payer.audit(&mut links).await)? {
             let unfinished = payments.borrow().unfinished();
             return Err(Violation(format!(
                 "payments of group {group} are not what they were meant to be within {LIVE_WITHIN:?}: {unfinished:?}"
@@ -66,25 +55,29 @@ impl<M: Machine + Clone> Run<M> {
 
     /// Waits until all is due, and looks whether it has come.
     fn audit_appointments(&mut self, group: u16) -> Result<(), Violation> {
-        let appointments = self.appointments[usize::from(group)].clone();
+        let appointments = self.ledgers(group).appointments.clone();
         let last_due = appointments.borrow().last_due().saturating_sub(self.cluster.clock().now());
         self.cluster.run(last_due, || false)?;
-        let mut planner = Self::planner(&self.plan, &self.cluster, &self.appointments, group);
-        let world = self.cluster.world().clone();
-        let task = self.cluster.spawn_client(async move {
-            loop {
-                let audited = planner.audit().await;
-                match world.accept(audited) {
-                    Some(false) => world.clock.sleep(AUDIT_PAUSE).await,
-                    Some(true) | None => return,
-                }
-            }
-        });
-        if !self.cluster.run(LIVE_WITHIN, || task.is_done())? {
+        let mut planner = self.planner(group);
+        if !self.comes_true(async move || planner.audit().await)? {
             let missing = appointments.borrow().missing();
             return Err(Violation(format!("in group {group}, {LIVE_WITHIN:?} after they were due: {missing:?}")));
         }
         Ok(())
+    }
+
+    /// Looks again and again. False: it was never so.
+    fn comes_true(
+        &mut self,
+        mut look: impl AsyncFnMut() -> Result<bool, Violation> + 'static,
+    ) -> Result<bool, Violation> {
+        let world = self.cluster.world().clone();
+        let task = self.cluster.spawn_client(async move {
+            while world.accept(look().await) == Some(false) {
+                world.clock.sleep(AUDIT_PAUSE).await;
+            }
+        });
+        self.cluster.run(LIVE_WITHIN, || task.is_done())
     }
 
     /// Waits until every replica has all that any has.
@@ -150,12 +143,12 @@ impl<M: Machine + Clone> Run<M> {
     /// As a consumer group, or again as the last of them; from another machine of the broker group each.
     fn audit_as(&mut self, group: u16, number: u16) -> Result<(), Violation> {
         let consumer = number.min(self.plan.consumers - 1);
-        let mut auditor = Self::consumer(&self.plan, &self.cluster, &mut self.rng, group, consumer);
+        let mut auditor = self.consumer(group, consumer);
         let members = if self.members.is_empty() { self.member_machines() } else { self.members.clone() };
         // What a slave answers is held against its master's word, but does not count itself.
         let first = self.pair.as_ref().and_then(|pair| pair.borrow().master()).unwrap_or(0);
         let machine = members[(first + usize::from(number)) % members.len()];
-        auditor.route = vec![auditor.route[machine]];
+        auditor.seat.route = vec![auditor.seat.route[machine]];
         let (world, messages) = (self.cluster.world().clone(), Rc::<RefCell<Option<u64>>>::default());
         let found = messages.clone();
         let task = self.cluster.spawn_client(async move {
@@ -165,7 +158,7 @@ impl<M: Machine + Clone> Run<M> {
                     Some(messages) => *found.borrow_mut() = messages,
                     None => return,
                 }
-                world.clock.sleep(Duration::from_millis(100)).await;
+                world.clock.sleep(AUDIT_PAUSE).await;
             }
         });
         if !self.cluster.run(LIVE_WITHIN, || task.is_done())? {

@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use storage::file::sim::{Executor, Task, salted};
 
 use super::action::{Action, RESTART};
+use super::client::ClientWorld;
 use super::clock::Clock;
 use super::cluster_summary::ClusterSummary;
 use super::fault_plan::ClusterFault;
@@ -21,7 +22,6 @@ use super::node::{Node, Stepped};
 use super::oracle::{GroupNumber, Oracle};
 use super::pair_watch::PairWatch;
 use super::process::{Outgoing, host_of};
-use super::producer::ClientWorld;
 use super::promise::Promise;
 use super::sockets::{LifeNumber, Sockets};
 use crate::Violation;

@@ -4,23 +4,18 @@ use std::time::Duration;
 
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
-use protocol::frame::HeaderEncoding;
 use protocol::record::iterate;
 use protocol::sys_flag::PullSysFlag;
 use rand::RngExt;
-use rand::rngs::StdRng;
 
-use super::network::HostId;
+use super::client::{ANSWER_TIMEOUT, Client, ClientSeat};
 use super::oracle::{Queue, Told};
 use super::positions::ConsumerGroup;
-use super::process::CLIENT_PORT;
-use super::producer::{ClientWorld, DIAL_TIMEOUT, QUEUES, Route, TOPIC};
+use super::producer::{QUEUES, TOPIC};
 use super::rpc::Rpc;
 use super::sends::ReadMessage;
 use crate::{Violation, require};
 
-/// An answer to anything but a held pull takes this long at most.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A pull is held this long at most.
 const HOLD: Duration = Duration::from_millis(700);
 /// Messages of one pull.
@@ -28,20 +23,12 @@ const PULL_MESSAGES_MAX: u32 = 32;
 
 /// See the module's text.
 pub struct Consumer {
-    /// What it shares with others.
-    pub world: ClientWorld,
-    /// Its place in the network.
-    pub host: HostId,
     /// Which broker group it reads.
-    pub group: u16,
-    /// Whom it asks there.
-    pub route: Route,
+    pub(super) seat: ClientSeat,
     /// For which consumer group; it is the only one in it.
-    pub consumer_group: ConsumerGroup,
-    /// How it writes headers.
-    pub encoding: HeaderEncoding,
-    /// Draws the rest.
-    pub rng: StdRng,
+    consumer_group: ConsumerGroup,
+    /// Where it goes on by itself in each queue, as a consumer that lives on does.
+    positions: [Option<u64>; QUEUES as usize],
 }
 
 /// What a pull brought.
@@ -59,65 +46,52 @@ enum Pulled {
 /// A connection on which something did not go well.
 struct GiveUp;
 
-impl Consumer {
-    /// Reads until it is told to stop.
-    pub async fn run(mut self) {
-        let mut next = self.rng.random_range(0..self.route.len());
-        // Where it goes on by itself, as a consumer that lives on does.
-        let mut positions: Vec<Option<u64>> = vec![None; QUEUES as usize];
-        while !self.world.is_stopping.get() {
-            if let Some(rpc) = self.connect(next).await {
-                if self.rng.random_bool(0.3) {
-                    // A consumer that begins anew begins where its group is.
-                    positions.fill(None);
-                }
-                let read = self.read_over(rpc, &mut positions).await;
-                if self.world.accept(read).is_none() {
-                    return;
-                }
-            }
-            self.world.clock.sleep(Duration::from_millis(self.rng.random_range(20..300))).await;
-            next += 1;
+impl Client for Consumer {
+    fn seat(&mut self) -> &mut ClientSeat {
+        &mut self.seat
+    }
+
+    /// Reads until something is not answered, or refused.
+    async fn work_over(&mut self, rpc: &mut Rpc) -> Result<(), Violation> {
+        if self.seat.rng.random_bool(0.3) {
+            // A consumer that begins anew begins where its group is.
+            self.positions.fill(None);
         }
-    }
-
-    async fn connect(&self, number: usize) -> Option<Rpc> {
-        let to = (self.host, self.route[number % self.route.len()], CLIENT_PORT);
-        Rpc::connect(&self.world.clock, &self.world.sockets, to, self.encoding, DIAL_TIMEOUT).await
-    }
-
-    async fn read_over(&mut self, mut rpc: Rpc, positions: &mut [Option<u64>]) -> Result<(), Violation> {
-        while !self.world.is_stopping.get() {
+        while !self.seat.is_stopping() {
             for queue_id in 0..QUEUES {
-                let queue = Queue { group: self.group, queue_id };
-                if self.visit(&mut rpc, queue, &mut positions[queue_id as usize]).await?.is_err() {
+                if self.visit(rpc, queue_id).await?.is_err() {
                     return Ok(());
                 }
             }
-            self.world.clock.sleep(Duration::from_millis(self.rng.random_range(5..150))).await;
+            self.seat.pause(5..150).await;
         }
         Ok(())
     }
+}
 
-    async fn visit(
-        &mut self,
-        rpc: &mut Rpc,
-        queue: Queue,
-        position: &mut Option<u64>,
-    ) -> Result<Result<(), GiveUp>, Violation> {
-        if position.is_none() || self.rng.random_bool(0.05) {
-            let Some(found) = self.find_position(rpc, queue).await? else { return Ok(Err(GiveUp)) };
-            position.get_or_insert(found);
-        }
-        let Some(at) = *position else { return Ok(Err(GiveUp)) };
-        let holds = self.rng.random_bool(0.1);
-        match self.pull(rpc, queue, at, holds).await? {
-            Pulled::Next(next) | Pulled::Moved(next) => *position = Some(next),
-            Pulled::AtEnd => {}
+impl Consumer {
+    /// See the fields.
+    pub(super) fn new(seat: ClientSeat, consumer_group: ConsumerGroup) -> Self {
+        Self { seat, consumer_group, positions: [None; QUEUES as usize] }
+    }
+
+    async fn visit(&mut self, rpc: &mut Rpc, queue_id: u32) -> Result<Result<(), GiveUp>, Violation> {
+        let queue = Queue { group: self.seat.group, queue_id };
+        let at = match self.positions[queue_id as usize] {
+            Some(at) if !self.seat.rng.random_bool(0.05) => at,
+            _ => {
+                let Some(found) = self.find_position(rpc, queue).await? else { return Ok(Err(GiveUp)) };
+                *self.positions[queue_id as usize].get_or_insert(found)
+            }
+        };
+        let holds = self.seat.rng.random_bool(0.1);
+        let now_at = match self.pull(rpc, queue, at, holds).await? {
+            Pulled::Next(next) | Pulled::Moved(next) => next,
+            Pulled::AtEnd => at,
             Pulled::Nothing => return Ok(Err(GiveUp)),
-        }
-        let now_at = position.unwrap_or(at);
-        if now_at != at && self.rng.random_bool(0.5) && !self.commit(rpc, queue, now_at).await? {
+        };
+        self.positions[queue_id as usize] = Some(now_at);
+        if now_at != at && self.seat.rng.random_bool(0.5) && !self.commit(rpc, queue, now_at).await? {
             return Ok(Err(GiveUp));
         }
         Ok(Ok(()))
@@ -125,7 +99,7 @@ impl Consumer {
 
     /// Where the group is; 0 if nowhere yet. `None`: no answer.
     async fn find_position(&mut self, rpc: &mut Rpc, queue: Queue) -> Result<Option<u64>, Violation> {
-        let asked = self.world.clock.now();
+        let asked = self.seat.now();
         let request = self.request(RequestCode::QUERY_CONSUMER_OFFSET, queue).with_field("setZeroIfNotFound", false);
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(None) };
         let found = match ResponseCode(answer.code) {
@@ -133,24 +107,24 @@ impl Consumer {
             ResponseCode::QUERY_NOT_FOUND => None,
             _ => return Ok(None),
         };
-        let told = self.world.told(rpc, asked);
+        let told = self.seat.world.told(rpc, asked);
         let of = (self.consumer_group, queue);
-        self.world.oracle.borrow_mut().check(|_, positions, lives| positions.found(lives, of, found, told));
+        self.seat.world.oracle.borrow_mut().check(|_, positions, lives| positions.found(lives, of, found, told));
         Ok(Some(found.unwrap_or(0)))
     }
 
     /// False: no answer, or a refusal.
     async fn commit(&mut self, rpc: &mut Rpc, queue: Queue, offset: u64) -> Result<bool, Violation> {
         let group = self.consumer_group;
-        let asked = self.world.clock.now();
-        let number = self.world.oracle.borrow_mut().positions.begin(group, queue, offset);
+        let asked = self.seat.now();
+        let number = self.seat.world.oracle.borrow_mut().positions.begin(group, queue, offset);
         let request = self.request(RequestCode::UPDATE_CONSUMER_OFFSET, queue).with_field("commitOffset", offset);
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
         if answer.code != ResponseCode::SUCCESS.0 {
             return Ok(false);
         }
-        let told = self.world.told(rpc, asked);
-        let mut oracle = self.world.oracle.borrow_mut();
+        let told = self.seat.world.told(rpc, asked);
+        let mut oracle = self.seat.world.oracle.borrow_mut();
         if oracle.counts(&told) {
             oracle.positions.answered(group, queue, number, told);
         }
@@ -158,7 +132,7 @@ impl Consumer {
     }
 
     async fn pull(&mut self, rpc: &mut Rpc, queue: Queue, at: u64, holds: bool) -> Result<Pulled, Violation> {
-        let asked = self.world.clock.now();
+        let asked = self.seat.now();
         let flags = PullSysFlag::SUBSCRIPTION | if holds { PullSysFlag::SUSPEND } else { 0 };
         let request = self
             .request(RequestCode::PULL_MESSAGE, queue)
@@ -171,7 +145,7 @@ impl Consumer {
             .with_field("subVersion", 0);
         let within = ANSWER_TIMEOUT + if holds { HOLD } else { Duration::ZERO };
         let Some(answer) = rpc.ask(request, within).await? else { return Ok(Pulled::Nothing) };
-        let told = self.world.told(rpc, asked);
+        let told = self.seat.world.told(rpc, asked);
         match ResponseCode(answer.code) {
             ResponseCode::SUCCESS => self.take_messages(queue, at, &answer, told),
             ResponseCode::PULL_NOT_FOUND => {
@@ -184,7 +158,7 @@ impl Consumer {
                 self.ends_at(queue, end, told);
                 let next = number(&answer, "nextBeginOffset")?;
                 // A replica that lags behind; clients of a group ask the one that leads.
-                Ok(if self.route.len() > 1 && next < at { Pulled::AtEnd } else { Pulled::Moved(next) })
+                Ok(if self.seat.route.len() > 1 && next < at { Pulled::AtEnd } else { Pulled::Moved(next) })
             }
             // A slave corrects nobody whose place it does not have, and says where it begins.
             ResponseCode::PULL_RETRY_IMMEDIATELY => {
@@ -197,7 +171,7 @@ impl Consumer {
     }
 
     fn ends_at(&self, queue: Queue, end: u64, told: Told) {
-        self.world.oracle.borrow_mut().check(|sends, _, lives| sends.ends_at(lives, queue, end, told));
+        self.seat.world.oracle.borrow_mut().check(|sends, _, lives| sends.ends_at(lives, queue, end, told));
     }
 
     fn take_messages(&self, queue: Queue, at: u64, answer: &RemotingCommand, told: Told) -> Result<Pulled, Violation> {
@@ -207,13 +181,13 @@ impl Consumer {
             let record = match checked {
                 Ok(record) => record,
                 // Every client notices, and asks again.
-                Err(_) if self.world.oracle.borrow().may_read_damage(told.by) => return Ok(Pulled::Nothing),
+                Err(_) if self.seat.world.oracle.borrow().may_read_damage(told.by) => return Ok(Pulled::Nothing),
                 Err(error) => {
                     return Err(Violation(format!("{queue:?} at {at} was answered a damaged record: {error}")));
                 }
             };
             let is_of_queue = record.topic == TOPIC && record.queue_id == queue.queue_id as i32;
-            if !is_of_queue && self.world.oracle.borrow().may_read_around_damage(told.by) {
+            if !is_of_queue && self.seat.world.oracle.borrow().may_read_around_damage(told.by) {
                 return Ok(Pulled::Nothing);
             }
             require(is_of_queue, || format!("{queue:?} has a message of {} {}", record.topic, record.queue_id))?;
@@ -223,7 +197,7 @@ impl Consumer {
         let next = number(answer, "nextBeginOffset")?;
         let offsets = found.iter().map(|message| message.offset);
         let is_dense = !found.is_empty() && offsets.eq(at..next);
-        if !is_dense && self.world.oracle.borrow().may_read_around_damage(told.by) {
+        if !is_dense && self.seat.world.oracle.borrow().may_read_around_damage(told.by) {
             return Ok(Pulled::Nothing);
         }
         let what = || {
@@ -231,7 +205,7 @@ impl Consumer {
             format!("a pull of {queue:?} at {at} brought {offsets:?} and goes on at {next}")
         };
         require(is_dense, what)?;
-        self.world.oracle.borrow_mut().check(|sends, _, lives| sends.read(lives, queue, found, told));
+        self.seat.world.oracle.borrow_mut().check(|sends, _, lives| sends.read(lives, queue, found, told));
         Ok(Pulled::Next(next))
     }
 
@@ -245,11 +219,11 @@ impl Consumer {
     /// At the end of a run: reads every queue from its beginning, and asks where the group is. Returns the messages
     /// read; `None`: somebody did not answer, or the queue's end moved.
     pub async fn audit(&mut self) -> Result<Option<u64>, Violation> {
-        let number = self.rng.random_range(0..self.route.len());
-        let Some(mut rpc) = self.connect(number).await else { return Ok(None) };
+        let number = self.seat.draw_number();
+        let Some(mut rpc) = self.seat.connect(number).await else { return Ok(None) };
         let mut messages = 0;
         for queue_id in 0..QUEUES {
-            let queue = Queue { group: self.group, queue_id };
+            let queue = Queue { group: self.seat.group, queue_id };
             if self.find_position(&mut rpc, queue).await?.is_none() {
                 return Ok(None);
             }
@@ -263,7 +237,7 @@ impl Consumer {
                     Pulled::AtEnd => break,
                 }
             }
-            messages += self.world.oracle.borrow_mut().settle(queue, first, at)?;
+            messages += self.seat.world.oracle.borrow_mut().settle(queue, first, at)?;
         }
         Ok(Some(messages))
     }

@@ -10,9 +10,9 @@ use protocol::code::RequestCode;
 use protocol::command::RemotingCommand;
 use protocol::frame::HeaderEncoding;
 
+use super::client::ClientWorld;
 use super::network::HostId;
 use super::process::{CLIENT_PORT, address};
-use super::producer::ClientWorld;
 use super::rpc::Rpc;
 
 /// Who does not answer within this is not there.

@@ -1,11 +1,12 @@
 //! A whole cluster in one thread from one seed: complete brokers on simulated disks, a simulated network, clients that
 //! speak the wire protocol, and one virtual clock.
 //!
-//! [`run`] is the way to start reading: it draws a cluster, lets things go wrong, heals them, and has everything compared.
+//! [`run`] is the way to start reading: it makes the cluster of a [`run_plan`], lets things go wrong, heals them, and has everything
+//! compared.
 //! [`cluster`] is the loop that does what is due next. A [`node`] is a machine, a [`process`] one life of the broker on
 //! it: the shard is the real one, in the world of [`sim_env`] on a [`timed_disk`], and its sweep is played as the real
 //! runtime does it. [`network`] moves bytes, or does not. [`producer`], [`consumer`], [`payer`] (transactions), [`planner`] (due times),
-//! [`locker`] (queue locks) and [`popper`] are clients; what they see, they tell the [`oracle`], [`payments`], [`appointments`] and
+//! [`locker`] (queue locks) and [`popper`] are clients, with what is in [`client`] for all of them; what they see, they tell the [`oracle`], [`payments`], [`appointments`] and
 //! [`parcels`], which know no machine. [`message_faults`] are what Raft has to bear. [`meddler`], [`frame_meddler`] and [`process_mischief`] make brokers err, so that the oracle can
 //! show that it notices.
 //!
@@ -16,6 +17,8 @@
 mod action;
 pub mod appointments;
 mod audit;
+pub mod client;
+mod clients;
 pub mod clock;
 #[expect(clippy::module_inception, reason = "the one type of it is the cluster")]
 pub mod cluster;
@@ -36,6 +39,7 @@ pub mod network;
 pub mod node;
 pub mod operator;
 pub mod oracle;
+mod outgoing;
 pub mod pair;
 pub mod pair_plan;
 pub mod pair_watch;
@@ -44,8 +48,8 @@ pub mod payer;
 pub mod payments;
 pub mod place;
 pub mod planner;
+mod pop_audit;
 mod pop_requests;
-mod pop_run;
 mod pop_watch;
 pub mod popper;
 pub mod positions;
@@ -56,6 +60,7 @@ mod promise;
 mod queue_reader;
 pub mod rpc;
 pub mod run;
+pub mod run_plan;
 pub mod sends;
 pub mod sim_env;
 pub mod sockets;

@@ -7,19 +7,12 @@ use std::time::Duration;
 use protocol::body::MemberChange;
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
-use protocol::frame::HeaderEncoding;
 use rand::RngExt;
-use rand::rngs::StdRng;
 
-use super::network::HostId;
+use super::client::{ANSWER_TIMEOUT, ClientSeat};
 use super::place::REPLICA_PORT;
-use super::process::{CLIENT_PORT, address};
-use super::producer::{ClientWorld, DIAL_TIMEOUT, Route};
-use super::rpc::Rpc;
+use super::process::address;
 use crate::Violation;
-
-/// An answer takes this long at most.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What an operator wants of a group; machines by their numbers.
 #[derive(Copy, Clone, Debug)]
@@ -40,16 +33,10 @@ pub enum Wish {
 
 /// See the module's text.
 pub struct Operator {
-    /// What it shares with others.
-    pub world: ClientWorld,
-    /// Its place in the network.
-    pub host: HostId,
-    /// All nodes that there are, members or not.
-    pub route: Route,
+    /// Its route is all nodes that there are, members or not.
+    pub seat: ClientSeat,
     /// What it wants, one after the other, each until it is so; else it draws what it wants, all the time.
     pub wishes: Option<Vec<Wish>>,
-    /// Draws the rest.
-    pub rng: StdRng,
     /// Changes that were carried out, counted here.
     pub done: Rc<Cell<u64>>,
 }
@@ -63,12 +50,11 @@ impl Operator {
             }
             return;
         }
-        while !self.world.is_stopping.get() {
-            let pause = Duration::from_millis(self.rng.random_range(50..1_200));
-            self.world.clock.sleep(pause).await;
+        while !self.seat.is_stopping() {
+            self.seat.pause(50..1_200).await;
             let wish = self.draw();
             // Sometimes it is left half way, and something else wanted.
-            let patience = Duration::from_millis(self.rng.random_range(200..6_000));
+            let patience = Duration::from_millis(self.seat.rng.random_range(200..6_000));
             self.insist(wish, patience).await;
         }
     }
@@ -76,25 +62,25 @@ impl Operator {
     /// Asks again and again until it is so, or for so long.
     async fn insist(&mut self, wish: Wish, patience: Duration) {
         let change = self.request(wish);
-        let until = self.world.clock.now().saturating_add(patience);
-        while self.world.clock.now() < until && !self.world.is_stopping.get() {
+        let until = self.seat.now().saturating_add(patience);
+        while self.seat.now() < until && !self.seat.is_stopping() {
             let asked = self.ask(&change).await;
-            match self.world.accept(asked) {
+            match self.seat.world.accept(asked) {
                 Some(Some(true)) => return,
                 Some(_) => {}
                 // Something was wrong, which ends the run.
-                None => return self.world.is_stopping.set(true),
+                None => return self.seat.world.is_stopping.set(true),
             }
-            self.world.clock.sleep(Duration::from_millis(self.rng.random_range(20..200))).await;
+            self.seat.pause(20..200).await;
         }
     }
 
     fn draw(&mut self) -> Wish {
-        let node = self.rng.random_range(0..self.route.len());
-        if self.rng.random_bool(0.4) {
+        let node = self.seat.draw_number();
+        if self.seat.rng.random_bool(0.4) {
             return Wish::Remove { node };
         }
-        let replaces = self.rng.random_bool(0.3).then(|| self.rng.random_range(0..self.route.len()));
+        let replaces = self.seat.rng.random_bool(0.3).then(|| self.seat.draw_number());
         Wish::Add { node, replaces }
     }
 
@@ -103,7 +89,7 @@ impl Operator {
         let request = RemotingCommand::request(RequestCode::CHANGE_GROUP_MEMBERS.0, 0);
         let request = request.with_field("node", format!("n{number}").as_str());
         let Wish::Add { replaces, .. } = wish else { return request.with_field("change", "remove") };
-        let listens = address(self.route[number], REPLICA_PORT).to_string();
+        let listens = address(self.seat.route[number], REPLICA_PORT).to_string();
         let request = request.with_field("change", "add").with_field("address", listens.as_str());
         match replaces {
             Some(other) => request.with_field("replaces", format!("n{other}").as_str()),
@@ -113,11 +99,8 @@ impl Operator {
 
     /// Whether the change is over: carried out, or refused for good.
     async fn ask(&mut self, change: &RemotingCommand) -> Result<Option<bool>, Violation> {
-        let to = self.route[self.rng.random_range(0..self.route.len())];
-        let world = &self.world;
-        let to = (self.host, to, CLIENT_PORT);
-        let connected = Rpc::connect(&world.clock, &world.sockets, to, HeaderEncoding::Json, DIAL_TIMEOUT).await;
-        let Some(mut rpc) = connected else { return Ok(None) };
+        let number = self.seat.draw_number();
+        let Some(mut rpc) = self.seat.connect(number).await else { return Ok(None) };
         let Some(answer) = rpc.ask(change.clone(), ANSWER_TIMEOUT).await? else { return Ok(None) };
         if answer.code == ResponseCode::INVALID_PARAMETER.0 {
             return Ok(Some(true));

@@ -10,7 +10,8 @@ use storage::file::sim::salted;
 use super::cluster_summary::ClusterSummary;
 use super::fault_plan::ClusterFault;
 use super::pair::Pair;
-use super::run::{RunPlan, run_plan};
+use super::run::run_plan;
+use super::run_plan::RunPlan;
 use crate::Violation;
 
 /// Runs the plan of a seed for a master and its slaves.

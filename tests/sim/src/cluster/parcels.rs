@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::oracle::ClockSpan;
+use super::outgoing::Sent;
 use super::pop_watch::{Kept, PopWatch, Window};
 use crate::{Violation, require};
 
@@ -37,16 +38,6 @@ pub(super) struct Popped {
     /// Where it lies, be it in a retry topic.
     pub(super) queue_id: i32,
     pub(super) offset: u64,
-}
-
-/// What its sender knows of a parcel.
-#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
-enum Sent {
-    /// No answer, or one that leaves it open.
-    #[default]
-    Unknown,
-    Stored,
-    Refused,
 }
 
 /// What became of a parcel in one group.

@@ -4,22 +4,17 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
-use protocol::frame::HeaderEncoding;
 use protocol::record::decode_record;
 use protocol::sys_flag::MessageSysFlag;
-use protocol::topic_name::{AUTO_CREATE_TOPIC, TRANS_CHECK_MAX_TIME_TOPIC};
+use protocol::topic_name::TRANS_CHECK_MAX_TIME_TOPIC;
 use rand::RngExt;
-use rand::rngs::StdRng;
 
-use super::network::HostId;
-use super::oracle::GroupNumber;
+use super::client::{ANSWER_TIMEOUT, Client, ClientSeat};
+use super::outgoing::{Outgoing, SendAnswer, Stored, read_answer};
 use super::payments::{HalfPlace, Meant, Payments, Seen};
-use super::process::CLIENT_PORT;
-use super::producer::{ClientWorld, DIAL_TIMEOUT, Route, SendAnswer, Stored, read_answer};
 use super::queue_reader::read_from;
 use super::rpc::{Heard, Rpc};
 use crate::Violation;
@@ -28,55 +23,41 @@ use crate::Violation;
 const TOPIC: &str = "payments";
 /// Its producer group.
 const GROUP: &str = "payers";
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How a broker says that a half message has no row any more.
 const HAS_ENDED: &str = "its transaction has ended";
 
 /// See the module's text.
 pub struct Payer {
-    /// What it shares with other clients.
-    pub world: ClientWorld,
-    /// Its place in the network.
-    pub host: HostId,
-    /// Which group it sends to.
-    pub group: GroupNumber,
-    /// Whom it sends to there.
-    pub route: Route,
-    /// How it writes headers.
-    pub encoding: HeaderEncoding,
+    /// Whom it sends to.
+    seat: ClientSeat,
     /// What it has sent; the next one of the group goes on with it.
-    pub payments: Rc<RefCell<Payments>>,
+    payments: Rc<RefCell<Payments>>,
     /// Whether a log may lose its beginning, or its bits, in this run.
-    pub may_lose_old_records: bool,
+    may_lose_old_records: bool,
     /// What it was asked about and has not answered.
-    pub unanswered: Vec<u64>,
-    /// Draws the rest.
-    pub rng: StdRng,
+    unanswered: Vec<u64>,
+}
+
+impl Client for Payer {
+    fn seat(&mut self) -> &mut ClientSeat {
+        &mut self.seat
+    }
+
+    /// Sends, ends and answers.
+    async fn work_over(&mut self, rpc: &mut Rpc) -> Result<(), Violation> {
+        self.pay_over(rpc).await?;
+        self.hear_questions(rpc)
+    }
 }
 
 impl Payer {
-    /// Sends, ends and answers until it is told to stop.
-    pub async fn run(mut self) {
-        let mut next = self.rng.random_range(0..self.route.len());
-        while !self.world.is_stopping.get() {
-            if let Some(mut rpc) = self.connect(next % self.route.len()).await {
-                let result = self.pay_over(&mut rpc).await.and_then(|()| self.hear_questions(&mut rpc));
-                if self.world.accept(result).is_none() {
-                    return;
-                }
-            }
-            self.world.clock.sleep(Duration::from_millis(self.rng.random_range(20..300))).await;
-            next += 1;
-        }
-    }
-
-    async fn connect(&self, number: usize) -> Option<Rpc> {
-        let to = (self.host, self.route[number], CLIENT_PORT);
-        Rpc::connect(&self.world.clock, &self.world.sockets, to, self.encoding, DIAL_TIMEOUT).await
+    /// See the fields.
+    pub(super) fn new(seat: ClientSeat, payments: Rc<RefCell<Payments>>, may_lose_old_records: bool) -> Self {
+        Self { seat, payments, may_lose_old_records, unanswered: Vec::new() }
     }
 
     fn is_sure(&self) -> bool {
-        !self.may_lose_old_records && self.world.oracle.borrow().times_forgiven(self.group) == 0
+        !self.may_lose_old_records && self.seat.world.oracle.borrow().times_forgiven(self.seat.group) == 0
     }
 
     /// Until something is not answered, or refused.
@@ -84,13 +65,13 @@ impl Payer {
         if !self.register(rpc).await? {
             return Ok(());
         }
-        while !self.world.is_stopping.get() {
+        while !self.seat.is_stopping() {
             let known = self.payments.borrow().len();
-            let goes_on = match self.rng.random_range(0..20) {
+            let goes_on = match self.seat.rng.random_range(0..20) {
                 0 if known > 0 => self.look(rpc).await?,
                 // Old ones too, and such as have ended.
                 1..10 if known > 0 => {
-                    let number = self.rng.random_range(0..known);
+                    let number = self.seat.rng.random_range(0..known);
                     let waits = self.payments.borrow().waits(number);
                     waits || self.end(rpc, number, false).await?
                 }
@@ -99,7 +80,7 @@ impl Payer {
             if !goes_on || !self.answer_questions(rpc).await? {
                 return Ok(());
             }
-            self.world.clock.sleep(Duration::from_millis(self.rng.random_range(1..60))).await;
+            self.seat.pause(1..60).await;
         }
         Ok(())
     }
@@ -108,7 +89,7 @@ impl Payer {
     async fn register(&self, rpc: &mut Rpc) -> Result<bool, Violation> {
         let body = format!(
             r#"{{"clientID":"payer-{}","producerDataSet":[{{"groupName":"{GROUP}"}}],"consumerDataSet":[]}}"#,
-            self.host.0
+            self.seat.host.0
         );
         let request = RemotingCommand::request(RequestCode::HEART_BEAT.0, 0).with_body(body.into_bytes());
         let answer = rpc.ask(request, ANSWER_TIMEOUT).await?;
@@ -117,23 +98,14 @@ impl Payer {
 
     /// Stores a half message. False: nobody knows whether, or it is not.
     async fn begin(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
-        let meant = [Meant::Commit, Meant::Commit, Meant::Rollback, Meant::StayOpen][self.rng.random_range(0..4)];
-        let waits = self.rng.random_bool(0.3);
+        let meant = [Meant::Commit, Meant::Commit, Meant::Rollback, Meant::StayOpen][self.seat.rng.random_range(0..4)];
+        let waits = self.seat.rng.random_bool(0.3);
         let number = self.payments.borrow_mut().begin(meant, waits);
         let properties =
             format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{GROUP}\u{2}UNIQ_KEY\u{1}{number:032X}\u{2}WAIT\u{1}true\u{2}");
-        let request = RemotingCommand::request(RequestCode::SEND_MESSAGE_V2.0, 0)
-            .with_field("a", GROUP)
-            .with_field("b", TOPIC)
-            .with_field("c", AUTO_CREATE_TOPIC)
-            .with_field("d", 1)
-            .with_field("e", 0)
-            .with_field("f", MessageSysFlag::TRANSACTION_PREPARED)
-            .with_field("g", 1_795_256_196_000i64)
-            .with_field("h", 0)
-            .with_field("i", properties.as_str())
-            .with_body(number.to_be_bytes());
-        let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
+        let message = Outgoing::new(GROUP, TOPIC, properties, number.to_be_bytes().to_vec());
+        let message = Outgoing { sys_flag: MessageSysFlag::TRANSACTION_PREPARED, ..message };
+        let Some(answer) = rpc.ask(message.request(), ANSWER_TIMEOUT).await? else { return Ok(false) };
         match read_answer(&answer)? {
             SendAnswer::Stored(Stored { offset, physical_offset, .. }) => {
                 self.payments.borrow_mut().stored(number, (offset, physical_offset as i64))?;
@@ -184,7 +156,7 @@ impl Payer {
         questions.extend(self.note_questions(rpc)?);
         for number in questions {
             // Who does not know yet, or does not come to it, is asked again.
-            if self.rng.random_bool(0.6) && !self.end(rpc, number, true).await? {
+            if self.seat.rng.random_bool(0.6) && !self.end(rpc, number, true).await? {
                 return Ok(false);
             }
         }
@@ -204,10 +176,10 @@ impl Payer {
         for question in rpc.take_questions() {
             let (number, place) =
                 read_question(&question).ok_or_else(|| Violation(format!("an unreadable question: {question:?}")))?;
-            if self.world.oracle.borrow().is_forgiven(rpc.life()) {
+            if self.seat.world.oracle.borrow().is_forgiven(rpc.life()) {
                 continue;
             }
-            self.payments.borrow_mut().asked(number, place, rpc.end(), self.route.len() == 1)?;
+            self.payments.borrow_mut().asked(number, place, rpc.end(), self.seat.route.len() == 1)?;
             numbers.push(number);
         }
         Ok(numbers)
@@ -216,13 +188,13 @@ impl Payer {
     /// Looks at what has been committed and given up. False: somebody did not answer.
     async fn look(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
         for (topic, seen) in [(TOPIC, Seen::Committed), (TRANS_CHECK_MAX_TIME_TOPIC, Seen::GivenUp)] {
-            let Some(read) = read_from(&self.world, rpc, topic, 0).await? else { return Ok(false) };
-            let oracle = self.world.oracle.borrow();
+            let Some(read) = read_from(&self.seat.world, rpc, topic, 0).await? else { return Ok(false) };
+            let oracle = self.seat.world.oracle.borrow();
             if oracle.is_forgiven(rpc.life()) {
                 return Ok(false);
             }
             let mut payments = self.payments.borrow_mut();
-            payments.forgiven(oracle.times_forgiven(self.group));
+            payments.forgiven(oracle.times_forgiven(self.seat.group));
             read.found.iter().try_for_each(|found| payments.read(found, seen))?;
         }
         Ok(true)
@@ -233,22 +205,22 @@ impl Payer {
     /// # Errors
     /// Something is there twice, or though it is not meant to be.
     pub async fn audit(&mut self, links: &mut Vec<Option<Rpc>>) -> Result<bool, Violation> {
-        links.resize_with(self.route.len(), || None);
+        links.resize_with(self.seat.route.len(), || None);
         for (number, link) in links.iter_mut().enumerate() {
             if link.is_none()
-                && let Some(mut rpc) = self.connect(number).await
+                && let Some(mut rpc) = self.seat.connect(number).await
                 && self.register(&mut rpc).await?
             {
                 *link = Some(rpc);
             }
             if let Some(rpc) = link {
-                let is_well = !matches!(rpc.hear(self.world.clock.now()).await?, Heard::Closed);
+                let is_well = !matches!(rpc.hear(self.seat.now()).await?, Heard::Closed);
                 if !is_well || !self.answer_questions(rpc).await? {
                     *link = None;
                 }
             }
         }
-        let at = self.rng.random_range(0..links.len());
+        let at = self.seat.rng.random_range(0..links.len());
         let Some(rpc) = &mut links[at] else { return Ok(false) };
         let is_done = self.finish(rpc).await?;
         if !is_done {

@@ -1,6 +1,7 @@
 //! Transactions of a group: what is to become of each half message, what its sender was told, and what may be seen of it.
 
 use super::network::End;
+use super::outgoing::Sent;
 use super::queue_reader::Found;
 use crate::{Violation, require};
 
@@ -10,16 +11,6 @@ pub(super) enum Meant {
     Commit,
     Rollback,
     StayOpen,
-}
-
-/// What its sender knows of it.
-#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
-enum Sent {
-    /// No answer, or one that leaves it open.
-    #[default]
-    Unknown,
-    Stored,
-    Refused,
 }
 
 /// Queue offset in the half topic and physical offset.

@@ -8,37 +8,29 @@ use std::time::Duration;
 use protocol::body::SubscriptionGroupConfig;
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
-use protocol::frame::HeaderEncoding;
-use protocol::topic_name::{AUTO_CREATE_TOPIC, dlq_topic};
+use protocol::topic_name::dlq_topic;
 use rand::RngExt;
-use rand::rngs::StdRng;
 
-use super::network::HostId;
-use super::oracle::GroupNumber;
+use super::client::{ANSWER_TIMEOUT, Client, ClientSeat};
+use super::outgoing::{Outgoing, SendAnswer, Stored, read_answer};
 use super::parcels::{GROUPS, Handle, Parcels, PopGroup};
 use super::pop_requests::{Taken, ack, batch_ack, change, pop, read_popped};
 use super::pop_watch::Window;
-use super::process::CLIENT_PORT;
-use super::producer::{ClientWorld, DIAL_TIMEOUT, Route, SendAnswer, Stored, read_answer};
 use super::queue_reader::read_from;
 use super::rpc::Rpc;
 use super::sends::body;
-use super::sim_env::BEGAN_MS;
 use crate::Violation;
 
 /// Where parcels go.
 pub(super) const TOPIC: &str = "parcels";
 /// Its queues in each broker group.
-const QUEUES: i32 = 2;
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const QUEUES: u32 = 2;
 /// A pop waits for messages so long at most, ms.
 const POLL_MS_MAX: i64 = 1_000;
 /// A message is invisible for so long, ms ...
 const INVISIBLE_MS: std::ops::Range<i64> = 800..5_000;
 /// ... and in the last look.
 const INVISIBLE_MS_LAST: i64 = 4_000;
-/// POP's codes do not fit the other one.
-const ENCODING: HeaderEncoding = HeaderEncoding::Json;
 /// Old handles that it keeps, to try them.
 const SPENT_MAX: usize = 24;
 
@@ -51,60 +43,36 @@ struct InHand {
 
 /// See the module's text.
 pub struct Popper {
-    /// What it shares with other clients.
-    pub world: ClientWorld,
-    /// Its place in the network.
-    pub host: HostId,
     /// Which group of brokers it pops from.
-    pub group: GroupNumber,
-    /// Whom it asks there.
-    pub route: Route,
+    seat: ClientSeat,
     /// Which group it pops for.
-    pub(super) pop_group: usize,
+    pop_group: usize,
     /// What has been sent and popped; the next one of the group goes on with it.
-    pub parcels: Rc<RefCell<Parcels>>,
+    parcels: Rc<RefCell<Parcels>>,
     /// What it is to do something with.
-    pub(super) hands: Hands,
-    /// Draws the rest.
-    pub rng: StdRng,
+    hands: Hands,
 }
 
 /// What a popper has.
 #[derive(Default)]
-pub(super) struct Hands {
+struct Hands {
     full: Vec<InHand>,
     /// Handles that are done, were replaced, or are left to expire.
     spent: Vec<InHand>,
 }
 
-impl Popper {
-    /// Sends, pops and answers for what it popped until it is told to stop.
-    pub async fn run(mut self) {
-        let mut next = self.rng.random_range(0..self.route.len());
-        while !self.world.is_stopping.get() {
-            if let Some(mut rpc) = self.connect(next).await {
-                let result = self.carry_over(&mut rpc).await;
-                if self.world.accept(result).is_none() {
-                    return;
-                }
-            }
-            self.world.clock.sleep(Duration::from_millis(self.rng.random_range(20..300))).await;
-            next += 1;
-        }
+impl Client for Popper {
+    fn seat(&mut self) -> &mut ClientSeat {
+        &mut self.seat
     }
 
-    async fn connect(&self, number: usize) -> Option<Rpc> {
-        let to = (self.host, self.route[number % self.route.len()], CLIENT_PORT);
-        Rpc::connect(&self.world.clock, &self.world.sockets, to, ENCODING, DIAL_TIMEOUT).await
-    }
-
-    /// Until something is not answered, or refused.
-    async fn carry_over(&mut self, rpc: &mut Rpc) -> Result<(), Violation> {
+    /// Sends, pops and answers for what it popped until something is not answered, or refused.
+    async fn work_over(&mut self, rpc: &mut Rpc) -> Result<(), Violation> {
         if !self.set_up(rpc, self.pop_group).await? {
             return Ok(());
         }
-        while !self.world.is_stopping.get() {
-            let goes_on = match self.rng.random_range(0..20) {
+        while !self.seat.is_stopping() {
+            let goes_on = match self.seat.rng.random_range(0..20) {
                 0..5 => self.send(rpc).await?,
                 5..11 => self.pop(rpc).await?,
                 11..15 => self.finish_one(rpc).await?,
@@ -115,16 +83,23 @@ impl Popper {
             if !goes_on {
                 return Ok(());
             }
-            self.world.clock.sleep(Duration::from_millis(self.rng.random_range(1..100))).await;
+            self.seat.pause(1..100).await;
         }
         Ok(())
+    }
+}
+
+impl Popper {
+    /// See the fields.
+    pub(super) fn new(seat: ClientSeat, pop_group: usize, parcels: Rc<RefCell<Parcels>>) -> Self {
+        Self { seat, pop_group, parcels, hands: Hands::default() }
     }
 
     /// The ledger, told what it has to know before anything is looked at.
     fn ledger(&self) -> std::cell::RefMut<'_, Parcels> {
-        let oracle = self.world.oracle.borrow();
+        let oracle = self.seat.world.oracle.borrow();
         let mut parcels = self.parcels.borrow_mut();
-        parcels.note(oracle.times_forgiven(self.group), oracle.clocks(self.group));
+        parcels.note(oracle.times_forgiven(self.seat.group), oracle.clocks(self.seat.group));
         parcels
     }
 
@@ -140,22 +115,13 @@ impl Popper {
 
     /// False: nobody knows whether it is stored, or it is not.
     async fn send(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
-        let bytes = self.rng.random_range(8..600);
-        let queue_id = self.rng.random_range(0..QUEUES);
+        let bytes = self.seat.rng.random_range(8..600);
+        let queue_id = self.seat.rng.random_range(0..QUEUES);
         let number = self.parcels.borrow_mut().begin();
         let properties = format!("UNIQ_KEY\u{1}{number:032X}\u{2}WAIT\u{1}true\u{2}");
-        let request = RemotingCommand::request(RequestCode::SEND_MESSAGE_V2.0, 0)
-            .with_field("a", "senders")
-            .with_field("b", TOPIC)
-            .with_field("c", AUTO_CREATE_TOPIC)
-            .with_field("d", QUEUES)
-            .with_field("e", queue_id)
-            .with_field("f", 0)
-            .with_field("g", BEGAN_MS)
-            .with_field("h", 0)
-            .with_field("i", properties.as_str())
-            .with_body(body(number, bytes));
-        let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
+        let message = Outgoing::new("senders", TOPIC, properties, body(number, bytes));
+        let message = Outgoing { queues: QUEUES, queue_id, ..message };
+        let Some(answer) = rpc.ask(message.request(), ANSWER_TIMEOUT).await? else { return Ok(false) };
         match read_answer(&answer)? {
             SendAnswer::Stored(Stored { queue_id, offset, .. }) => {
                 self.ledger().stored(number, queue_id as i32, offset);
@@ -167,15 +133,16 @@ impl Popper {
     }
 
     async fn pop(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
-        let queue_id = if self.rng.random_bool(0.5) { -1 } else { self.rng.random_range(0..QUEUES) };
-        let poll_ms = if self.rng.random_bool(0.5) { 0 } else { self.rng.random_range(100..=POLL_MS_MAX) };
-        let (messages_max, invisible_ms) = (self.rng.random_range(1..=6), self.rng.random_range(INVISIBLE_MS));
+        let queue_id = if self.seat.rng.random_bool(0.5) { -1 } else { self.seat.rng.random_range(0..QUEUES) as i32 };
+        let poll_ms = if self.seat.rng.random_bool(0.5) { 0 } else { self.seat.rng.random_range(100..=POLL_MS_MAX) };
+        let (messages_max, invisible_ms) =
+            (self.seat.rng.random_range(1..=6), self.seat.rng.random_range(INVISIBLE_MS));
         let asks = (self.pop_group, queue_id, messages_max);
         let Some(popped) = self.take(rpc, asks, invisible_ms, poll_ms).await? else { return Ok(false) };
         // In order, who lets one pass holds all others up.
         let is_forgotten = if GROUPS[self.pop_group].is_ordered { 0.1 } else { 0.25 };
         for in_hand in popped {
-            if self.rng.random_bool(is_forgotten) {
+            if self.seat.rng.random_bool(is_forgotten) {
                 self.spend(in_hand);
             } else {
                 self.hands.full.push(in_hand);
@@ -192,7 +159,7 @@ impl Popper {
         invisible_ms: i64,
         poll_ms: i64,
     ) -> Result<Option<Vec<InHand>>, Violation> {
-        let asked = self.world.clock.now();
+        let asked = self.seat.now();
         let request = pop(group, queue_id, messages_max, invisible_ms, poll_ms);
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(None) };
         match ResponseCode(answer.code) {
@@ -204,10 +171,10 @@ impl Popper {
         let read = match read_popped(&answer, group) {
             Ok(read) => read,
             // The disk fails, and every client would notice.
-            Err(_) if self.world.oracle.borrow().may_read_damage(rpc.life()) => return Ok(None),
+            Err(_) if self.seat.world.oracle.borrow().may_read_damage(rpc.life()) => return Ok(None),
             Err(violation) => return Err(violation),
         };
-        let window = Window { asked, heard: self.world.clock.now() };
+        let window = Window { asked, heard: self.seat.now() };
         let messages: Vec<_> = read.iter().map(|taken| taken.popped).collect();
         let invisible = Duration::from_millis(invisible_ms as u64);
         let handles = self.ledger().popped(group, window, invisible, &messages)?;
@@ -217,7 +184,7 @@ impl Popper {
 
     fn draw_in_hand(&mut self) -> Option<InHand> {
         let count = self.hands.full.len();
-        (count > 0).then(|| self.hands.full.swap_remove(self.rng.random_range(0..count)))
+        (count > 0).then(|| self.hands.full.swap_remove(self.seat.rng.random_range(0..count)))
     }
 
     /// Keeps a handle that it does not need any more.
@@ -226,7 +193,7 @@ impl Popper {
         if spent.len() < SPENT_MAX {
             spent.push(in_hand);
         } else {
-            spent[self.rng.random_range(0..SPENT_MAX)] = in_hand;
+            spent[self.seat.rng.random_range(0..SPENT_MAX)] = in_hand;
         }
     }
 
@@ -239,10 +206,10 @@ impl Popper {
     }
 
     async fn finish(&mut self, rpc: &mut Rpc, in_hand: &InHand) -> Result<bool, Violation> {
-        let asked = self.world.clock.now();
+        let asked = self.seat.now();
         let is_first = self.ledger().ack_begins(in_hand.handle, asked);
         let Some(answer) = rpc.ask(ack(&in_hand.taken), ANSWER_TIMEOUT).await? else { return Ok(false) };
-        let window = Window { asked, heard: self.world.clock.now() };
+        let window = Window { asked, heard: self.seat.now() };
         match ResponseCode(answer.code) {
             ResponseCode::SUCCESS => self.ledger().acked(in_hand.handle, window, true)?,
             ResponseCode::NO_MESSAGE => self.ledger().ack_refused(in_hand.handle, window, is_first)?,
@@ -253,7 +220,7 @@ impl Popper {
 
     /// Some that it has, at once.
     async fn finish_some(&mut self, rpc: &mut Rpc) -> Result<bool, Violation> {
-        let count = self.rng.random_range(0..=self.hands.full.len());
+        let count = self.seat.rng.random_range(0..=self.hands.full.len());
         let some: Vec<InHand> = (0..count).filter_map(|_| self.draw_in_hand()).collect();
         let goes_on = self.finish_all(rpc, &some).await;
         some.into_iter().for_each(|in_hand| self.spend(in_hand));
@@ -264,11 +231,11 @@ impl Popper {
         if all.is_empty() {
             return Ok(true);
         }
-        let asked = self.world.clock.now();
+        let asked = self.seat.now();
         all.iter().for_each(|in_hand| _ = self.ledger().ack_begins(in_hand.handle, asked));
         let request = batch_ack(all.iter().map(|in_hand| &in_hand.taken));
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
-        let window = Window { asked, heard: self.world.clock.now() };
+        let window = Window { asked, heard: self.seat.now() };
         if answer.code != ResponseCode::SUCCESS.0 {
             return Ok(false);
         }
@@ -288,13 +255,13 @@ impl Popper {
     }
 
     async fn change(&mut self, rpc: &mut Rpc, in_hand: &InHand) -> Result<bool, Violation> {
-        let asked = self.world.clock.now();
-        let invisible_ms = self.rng.random_range(INVISIBLE_MS);
+        let asked = self.seat.now();
+        let invisible_ms = self.seat.rng.random_range(INVISIBLE_MS);
         let invisible = Duration::from_millis(invisible_ms as u64);
         let is_first = self.ledger().change_begins(in_hand.handle, asked, invisible);
-        let request = change(&in_hand.taken, invisible_ms, self.rng.random_bool(0.3));
+        let request = change(&in_hand.taken, invisible_ms, self.seat.rng.random_bool(0.3));
         let Some(answer) = rpc.ask(request, ANSWER_TIMEOUT).await? else { return Ok(false) };
-        let window = Window { asked, heard: self.world.clock.now() };
+        let window = Window { asked, heard: self.seat.now() };
         match ResponseCode(answer.code) {
             ResponseCode::SUCCESS => {
                 let taken = in_hand.taken.changed(&answer)?;
@@ -313,8 +280,8 @@ impl Popper {
         if count == 0 {
             return Ok(true);
         }
-        let in_hand = self.hands.spent[self.rng.random_range(0..count)].clone();
-        match self.rng.random_bool(0.7) {
+        let in_hand = self.hands.spent[self.seat.rng.random_range(0..count)].clone();
+        match self.seat.rng.random_bool(0.7) {
             true => self.finish(rpc, &in_hand).await,
             false => self.change(rpc, &in_hand).await,
         }
@@ -325,8 +292,8 @@ impl Popper {
     /// # Errors
     /// What came is not what is to come.
     pub async fn audit(&mut self) -> Result<bool, Violation> {
-        let number = self.rng.random_range(0..self.route.len());
-        let Some(mut rpc) = self.connect(number).await else { return Ok(false) };
+        let number = self.seat.draw_number();
+        let Some(mut rpc) = self.seat.connect(number).await else { return Ok(false) };
         let mut is_all = true;
         for (group, PopGroup { retries_max, .. }) in GROUPS.iter().enumerate() {
             if !self.set_up(&mut rpc, group).await? {
@@ -359,10 +326,10 @@ impl Popper {
 
     /// False: somebody did not answer.
     async fn look_at_dead(&mut self, rpc: &mut Rpc, group: usize) -> Result<bool, Violation> {
-        let Some(read) = read_from(&self.world, rpc, &dlq_topic(GROUPS[group].name), 0).await? else {
+        let Some(read) = read_from(&self.seat.world, rpc, &dlq_topic(GROUPS[group].name), 0).await? else {
             return Ok(false);
         };
-        let heard = self.world.clock.now();
+        let heard = self.seat.now();
         let mut ledger = self.ledger();
         read.found.iter().try_for_each(|found| ledger.found_dead(group, found.number, heard))?;
         Ok(true)

@@ -1,17 +1,13 @@
 //! Reads a queue to its end, for clients that look at everything in it.
 
-use std::time::Duration;
-
 use protocol::code::{RequestCode, ResponseCode};
 use protocol::command::RemotingCommand;
 use protocol::record::iterate;
 use protocol::sys_flag::PullSysFlag;
 
-use super::producer::ClientWorld;
+use super::client::{ANSWER_TIMEOUT, ClientWorld};
 use super::rpc::Rpc;
 use crate::{Violation, require};
-
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A message whose body begins with the number that its sender gave it.
 #[derive(Clone, Debug)]

@@ -6,33 +6,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use broker::replication::ReplicaView;
-use protocol::frame::HeaderEncoding;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use storage::commit_log::{FlushMode, LogOptions};
-use storage::file::LogWrites;
 use storage::file::sim::{Task, salted};
 
-use super::appointments::Appointments;
+use super::clients::Ledgers;
 use super::cluster::Cluster;
 use super::cluster_summary::ClusterSummary;
-use super::consumer::Consumer;
-use super::fault_plan::{ClusterFault, Targets};
-use super::frame_meddler::FrameMeddler;
+use super::fault_plan::ClusterFault;
 use super::group_watch::GroupWatch;
-use super::locker::Locker;
-use super::meddler::Meddler;
-use super::network::HostId;
-use super::node::{Node, NodeParts, StoreSettings};
-use super::operator::{Operator, Wish};
+use super::node::{Node, NodeParts};
 use super::pair_watch::PairWatch;
-use super::parcels::Parcels;
-use super::payer::Payer;
-use super::payments::Payments;
-use super::place::Place;
-use super::planner::Planner;
-use super::process_mischief::ProcessMischief;
-use super::producer::{Producer, ProducerPlan, Route};
+use super::run_plan::{RunPlan, host};
 use super::workload_counts::WorkloadCounts;
 use crate::Violation;
 use crate::machine::{Honest, Liar, Machine};
@@ -44,215 +29,6 @@ pub(super) const LIVE_WITHIN: Duration = Duration::from_secs(20);
 const CLIENTS_END_WITHIN: Duration = Duration::from_secs(10);
 /// What clients sent last has been done, or lost, after this.
 const QUIET: Duration = Duration::from_secs(3);
-/// First host of clients; brokers are before.
-const CLIENT_HOSTS: u16 = 1000;
-/// First of those that pay: others keep theirs.
-const PAYER_HOSTS: u16 = 2000;
-/// First of those that make appointments ...
-const PLANNER_HOSTS: u16 = 3000;
-/// ... and of those that lock queues, ...
-const LOCKER_HOSTS: u16 = 4000;
-/// ... so many in each group.
-const LOCKERS: u16 = 3;
-/// A half message is asked about so often where it is never to be given up.
-const CHECKS_WITHOUT_END: u32 = 1_000_000;
-
-/// What a run is made of. Drawn from a seed, or set by a test.
-#[derive(Clone, Debug)]
-pub struct RunPlan {
-    /// Everything not said here is drawn from this.
-    pub seed: u64,
-    /// Broker groups.
-    pub groups: u16,
-    /// Machines of each. More than one: they are replicas of each other.
-    pub replicas: u16,
-    /// The first so many of them found their group; if there are others, an operator adds and removes machines all the time.
-    pub founders: u16,
-    /// What that operator wants; `None`: this and that.
-    pub wishes: Option<Vec<Wish>>,
-    /// Of a master and its slaves: whether a send waits for them; then the machines of the one group are these.
-    pub pair: Option<bool>,
-    /// How they store.
-    pub settings: StoreSettings,
-    /// Producers of each group.
-    pub producers: u16,
-    /// Whether each group has a client that sends transactions.
-    pub pays: bool,
-    /// A half message that its producer was asked about so often is given up.
-    pub checks_max: u32,
-    /// Whether each group has a client that sends messages with due times and delays, and recalls some.
-    pub plans: bool,
-    /// Whether each group has clients that lock queues.
-    pub locks: bool,
-    /// Whether each group has clients that pop.
-    pub pops: bool,
-    /// Consumers of each group, each of a consumer group of its own.
-    pub consumers: u16,
-    /// How long things go wrong.
-    pub lasts: Duration,
-    /// What, and when.
-    pub faults: Vec<(Duration, ClusterFault)>,
-    /// How every machine dies in the end, before the last look.
-    pub last_crash: Option<Crash>,
-    /// What brokers do wrong.
-    pub meddler: Meddler,
-    /// What replicas tell each other wrong.
-    pub frame_meddler: FrameMeddler,
-    /// What processes do wrong.
-    pub mischief: ProcessMischief,
-}
-
-fn host(number: u16) -> HostId {
-    HostId(number + 1)
-}
-
-fn client_host(number: u16) -> HostId {
-    HostId(CLIENT_HOSTS + number)
-}
-
-impl RunPlan {
-    /// Nothing goes wrong; tests set what they are about.
-    pub fn calm(seed: u64, flush: FlushMode) -> Self {
-        let log = LogOptions {
-            segment_bytes: 128 << 10,
-            flush,
-            cache_bytes: 64 << 10,
-            is_replicated: false,
-            is_copied: false,
-        };
-        let ring_bytes = (flush == FlushMode::Async).then_some(256 << 10);
-        Self {
-            seed,
-            groups: 1,
-            replicas: 1,
-            founders: 1,
-            wishes: None,
-            pair: None,
-            settings: StoreSettings { log, log_writes: LogWrites::Seen, ring_bytes },
-            producers: 2,
-            pays: false,
-            checks_max: CHECKS_WITHOUT_END,
-            plans: false,
-            locks: false,
-            pops: false,
-            consumers: 2,
-            lasts: Duration::from_secs(5),
-            faults: Vec::new(),
-            last_crash: None,
-            meddler: Meddler::idle(),
-            frame_meddler: FrameMeddler::idle(),
-            mischief: ProcessMischief::None,
-        }
-    }
-
-    /// Nothing goes wrong in a group of replicas.
-    pub fn calm_group(seed: u64, replicas: u16, flush: FlushMode) -> Self {
-        Self { replicas, founders: replicas, ..Self::calm(seed, flush) }.replicated()
-    }
-
-    fn replicated(mut self) -> Self {
-        self.settings.log.is_replicated = true;
-        self
-    }
-
-    /// Draws a group of three or five replicas.
-    pub fn draw_group(seed: u64) -> Self {
-        let rng = &mut StdRng::seed_from_u64(salted(seed, "run of a group"));
-        let replicas = if rng.random_bool(0.7) { 3 } else { 5 };
-        let plan = Self { groups: 1, replicas, founders: replicas, ..Self::draw(seed) };
-        let lasts = Duration::from_secs_f64(rng.random_range(4.0..14.0));
-        let targets = plan.targets();
-        // Sometimes one thing after the other, sometimes all at once.
-        let count = if rng.random_bool(0.5) { rng.random_range(1..7) } else { rng.random_range(7..24) };
-        let faults = (0..count).map(|_| (lasts.mul_f64(rng.random_range(0.0..1.0)), targets.draw_group(rng))).collect();
-        Self { lasts, faults, ..plan }.replicated()
-    }
-
-    /// Draws a group of one or three whose members change among five machines.
-    pub fn draw_members(seed: u64) -> Self {
-        let rng = &mut StdRng::seed_from_u64(salted(seed, "run of members"));
-        let founders = if rng.random_bool(0.5) { 1 } else { 3 };
-        let plan = Self { groups: 1, replicas: 5, founders, ..Self::draw(seed) };
-        let lasts = Duration::from_secs_f64(rng.random_range(6.0..16.0));
-        let (targets, flush) = (plan.targets(), plan.settings.log.flush);
-        let count = rng.random_range(0..10);
-        let drawn = (0..count).map(|_| (lasts.mul_f64(rng.random_range(0.0..1.0)), targets.draw_group(rng)));
-        let faults = drawn.filter(|(_, fault)| goes_with_changing_members(fault, flush)).collect();
-        Self { lasts, faults, ..plan }.replicated()
-    }
-
-    /// Whether a log may lose its beginning, or its bits.
-    fn may_lose_old_records(&self) -> bool {
-        self.retains() || self.rots()
-    }
-
-    /// Whether a log may lose its beginning.
-    pub(super) fn retains(&self) -> bool {
-        self.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::Retain { .. }))
-    }
-
-    /// Whether a log may lose its bits where nobody looks.
-    pub(super) fn rots(&self) -> bool {
-        self.faults.iter().any(|(_, fault)| matches!(fault, ClusterFault::OldBitRot { .. }))
-    }
-
-    pub(super) fn machines(&self) -> u16 {
-        self.groups * self.replicas
-    }
-
-    pub(super) fn targets(&self) -> Targets {
-        let clients = self.groups * (self.producers + self.consumers);
-        Targets { nodes: (0..self.machines()).map(host).collect(), clients: (0..clients).map(client_host).collect() }
-    }
-
-    pub(super) fn route(&self, group: u16) -> Route {
-        (group * self.replicas..(group + 1) * self.replicas).map(host).collect()
-    }
-
-    fn place(&self, machine: u16) -> Option<Place> {
-        let (group, number) = (machine / self.replicas, machine % self.replicas);
-        let replicates = self.replicas > 1 && self.pair.is_none();
-        replicates.then(|| Place { number, hosts: self.route(group), founders: self.founders })
-    }
-
-    /// Draws everything.
-    pub fn draw(seed: u64) -> Self {
-        let rng = &mut StdRng::seed_from_u64(salted(seed, "run"));
-        let flush = if rng.random_bool(0.5) { FlushMode::Sync } else { FlushMode::Async };
-        let has_ring = flush == FlushMode::Async && rng.random_bool(0.7);
-        let is_stable = flush == FlushMode::Sync && rng.random_bool(0.5);
-        let log = LogOptions {
-            // A change of topics or groups asks for 64 KiB in one entry.
-            segment_bytes: [128 << 10, 256 << 10, 512 << 10][rng.random_range(0..3)],
-            flush,
-            cache_bytes: [0, 16 << 10, 256 << 10][rng.random_range(0..3)],
-            is_replicated: false,
-            is_copied: false,
-        };
-        let settings = StoreSettings {
-            log,
-            log_writes: if is_stable { LogWrites::Stable } else { LogWrites::Seen },
-            ring_bytes: has_ring.then(|| [256 << 10, 1 << 20][rng.random_range(0..2)]),
-        };
-        let (groups, producers, consumers) =
-            (rng.random_range(1..=2), rng.random_range(1..=3), rng.random_range(1..=2));
-        let lasts = Duration::from_secs_f64(rng.random_range(3.0..12.0));
-        let plan = Self { groups, settings, producers, consumers, lasts, ..Self::calm(seed, flush) };
-        let targets = plan.targets();
-        let faults = (0..rng.random_range(1..=8))
-            .map(|_| (lasts.mul_f64(rng.random_range(0.0..1.0)), targets.draw(rng)))
-            .collect();
-        let crash = if rng.random_bool(0.5) { Crash::Kill } else { Crash::PowerLoss };
-        let last_crash = rng.random_bool(0.5).then_some(crash);
-        // Drawn apart: what seeds have found before stays what it was.
-        let pays = StdRng::seed_from_u64(salted(seed, "payers of a run")).random_bool(0.5);
-        let mut rng = StdRng::seed_from_u64(salted(seed, "times and locks of a run"));
-        let (plans, locks) = (rng.random_bool(0.5), rng.random_bool(0.3));
-        let checks_max = if rng.random_bool(0.4) { rng.random_range(1..5) } else { CHECKS_WITHOUT_END };
-        let pops = StdRng::seed_from_u64(salted(seed, "poppers of a run")).random_bool(0.4);
-        Self { faults, last_crash, pays, checks_max, plans, locks, pops, ..plan }
-    }
-}
 
 /// Runs the plan of a seed.
 /// # Errors
@@ -273,16 +49,6 @@ pub fn run_group_seed(seed: u64) -> Result<ClusterSummary, Violation> {
 /// The first thing that was wrong.
 pub fn run_members_seed(seed: u64) -> Result<ClusterSummary, Violation> {
     run_plan(RunPlan::draw_members(seed))
-}
-
-/// Whether it is one of those that are tried while members change, see [`super::promise`]. Where a sync fails in ASYNC_FLUSH,
-/// nobody knows before the process ends what it has forgotten.
-fn goes_with_changing_members(fault: &ClusterFault, flush: FlushMode) -> bool {
-    match fault {
-        ClusterFault::BitRot { .. } | ClusterFault::MisdirectWrite { .. } => false,
-        ClusterFault::FailingDisk { .. } => flush == FlushMode::Sync,
-        _ => true,
-    }
 }
 
 /// Runs a plan on machines that keep their word.
@@ -341,21 +107,17 @@ pub(super) struct Run<M: Machine> {
     pub(super) compared: u64,
     pub(super) recovery: Duration,
     pub(super) watch: Option<Rc<RefCell<GroupWatch>>>,
-    member_changes: Rc<Cell<u64>>,
+    pub(super) member_changes: Rc<Cell<u64>>,
     /// Machines that were members when all of those had everything.
     pub(super) members: Vec<usize>,
-    /// By group.
-    pub(super) payments: Vec<Rc<RefCell<Payments>>>,
     pub(super) pair: Option<Rc<RefCell<PairWatch>>>,
     /// By group.
-    pub(super) appointments: Vec<Rc<RefCell<Appointments>>>,
-    /// By group.
-    pub(super) parcels: Vec<Rc<RefCell<Parcels>>>,
+    pub(super) ledgers: Vec<Ledgers>,
 }
 
 impl<M: Machine + Clone> Run<M> {
     fn new(plan: RunPlan, hardware: &M) -> Self {
-        let mut rng = StdRng::seed_from_u64(salted(plan.seed, "clients of a run"));
+        let rng = StdRng::seed_from_u64(salted(plan.seed, "clients of a run"));
         let mut cluster = Cluster::new(plan.seed);
         for number in 0..plan.machines() {
             let parts = NodeParts {
@@ -388,139 +150,23 @@ impl<M: Machine + Clone> Run<M> {
         for (at, fault) in &plan.faults {
             cluster.plan(*at, fault.clone());
         }
-        let mut clients = Vec::new();
-        let payments: Vec<Rc<RefCell<Payments>>> = (0..plan.groups).map(|_| Rc::default()).collect();
-        let appointments: Vec<Rc<RefCell<Appointments>>> = (0..plan.groups).map(|_| Rc::default()).collect();
-        let parcels: Vec<Rc<RefCell<Parcels>>> = (0..plan.groups).map(|_| Rc::default()).collect();
-        // A log that loses its beginning gives up first what it would lose.
-        let may_be_given_up = plan.checks_max < CHECKS_WITHOUT_END || plan.may_lose_old_records();
-        payments.iter().for_each(|payments| payments.borrow_mut().may_be_given_up = may_be_given_up);
-        parcels.iter().for_each(|parcels| parcels.borrow_mut().may_lose_old = plan.retains());
-        for group in 0..plan.groups {
-            for producer in 0..plan.producers {
-                let producer = Producer {
-                    world: cluster.world().clone(),
-                    host: client_host(group * (plan.producers + plan.consumers) + producer),
-                    group,
-                    route: plan.route(group),
-                    plan: draw_producer(&mut rng),
-                    rng: StdRng::from_rng(&mut rng),
-                };
-                clients.push(cluster.spawn_client(producer.run()));
-            }
-            if plan.pays {
-                clients.push(cluster.spawn_client(Self::payer(&plan, &cluster, &payments, group).run()));
-            }
-            if plan.plans {
-                clients.push(cluster.spawn_client(Self::planner(&plan, &cluster, &appointments, group).run()));
-            }
-            if plan.locks {
-                let lockers = (0..LOCKERS).map(|number| Self::locker(&plan, &cluster, group, number));
-                clients.extend(lockers.map(|locker| cluster.spawn_client(locker.run())));
-            }
-            if plan.pops {
-                let poppers = Self::poppers(&plan, &cluster, &parcels, group);
-                clients.extend(poppers.map(|popper| cluster.spawn_client(popper.run())));
-            }
-            for consumer in 0..plan.consumers {
-                let consumer = Self::consumer(&plan, &cluster, &mut rng, group, consumer);
-                clients.push(cluster.spawn_client(consumer.run()));
-            }
-        }
-        let member_changes = Rc::<Cell<u64>>::default();
-        if plan.founders < plan.replicas {
-            let operator = Operator {
-                world: cluster.world().clone(),
-                host: client_host(plan.groups * (plan.producers + plan.consumers)),
-                route: plan.route(0),
-                wishes: plan.wishes.clone(),
-                rng: StdRng::from_rng(&mut rng),
-                done: member_changes.clone(),
-            };
-            clients.push(cluster.spawn_client(operator.run()));
-        }
-        Self {
+        let ledgers = (0..plan.groups).map(|_| Ledgers::new(&plan)).collect();
+        let mut run = Self {
             plan,
             cluster,
-            clients,
+            clients: Vec::new(),
             rng,
             audited: 0,
             compared: 0,
             recovery: Duration::ZERO,
             watch,
-            pair,
-            member_changes,
+            member_changes: Rc::default(),
             members: Vec::new(),
-            payments,
-            appointments,
-            parcels,
-        }
-    }
-
-    pub(super) fn payer(plan: &RunPlan, cluster: &Cluster<M>, payments: &[Rc<RefCell<Payments>>], group: u16) -> Payer {
-        let mut rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(group)), "payer of a run"));
-        Payer {
-            world: cluster.world().clone(),
-            host: HostId(PAYER_HOSTS + group),
-            group,
-            route: plan.route(group),
-            encoding: draw_encoding(&mut rng),
-            payments: payments[usize::from(group)].clone(),
-            may_lose_old_records: plan.may_lose_old_records(),
-            unanswered: Vec::new(),
-            rng,
-        }
-    }
-
-    pub(super) fn planner(
-        plan: &RunPlan,
-        cluster: &Cluster<M>,
-        appointments: &[Rc<RefCell<Appointments>>],
-        group: u16,
-    ) -> Planner {
-        let mut rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(group)), "planner of a run"));
-        Planner {
-            world: cluster.world().clone(),
-            host: HostId(PLANNER_HOSTS + group),
-            group,
-            route: plan.route(group),
-            encoding: draw_encoding(&mut rng),
-            appointments: appointments[usize::from(group)].clone(),
-            may_lose_old_records: plan.may_lose_old_records(),
-            rng,
-        }
-    }
-
-    pub(super) fn locker(plan: &RunPlan, cluster: &Cluster<M>, group: u16, number: u16) -> Locker {
-        let of_all = group * LOCKERS + number;
-        let mut rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(of_all)), "locker of a run"));
-        Locker {
-            world: cluster.world().clone(),
-            host: HostId(LOCKER_HOSTS + of_all),
-            group,
-            route: plan.route(group),
-            number,
-            encoding: draw_encoding(&mut rng),
-            rng,
-        }
-    }
-
-    pub(super) fn consumer(
-        plan: &RunPlan,
-        cluster: &Cluster<M>,
-        rng: &mut StdRng,
-        group: u16,
-        number: u16,
-    ) -> Consumer {
-        Consumer {
-            world: cluster.world().clone(),
-            host: client_host(group * (plan.producers + plan.consumers) + plan.producers + number),
-            group,
-            route: plan.route(group),
-            consumer_group: number,
-            encoding: draw_encoding(rng),
-            rng: StdRng::from_rng(rng),
-        }
+            pair,
+            ledgers,
+        };
+        run.spawn_clients();
+        run
     }
 
     fn suffer(&mut self) -> Result<(), Violation> {
@@ -556,9 +202,11 @@ impl<M: Machine + Clone> Run<M> {
 
     fn workload(&self) -> WorkloadCounts {
         let mut counts = WorkloadCounts::default();
-        self.payments.iter().for_each(|payments| counts.add_payments(payments.borrow().counts()));
-        self.appointments.iter().for_each(|appointments| counts.add_appointments(appointments.borrow().counts()));
-        self.parcels.iter().for_each(|parcels| counts.add_parcels(parcels.borrow().counts()));
+        for Ledgers { payments, appointments, parcels } in &self.ledgers {
+            counts.add_payments(payments.borrow().counts());
+            counts.add_appointments(appointments.borrow().counts());
+            counts.add_parcels(parcels.borrow().counts());
+        }
         counts.add_locks(&self.cluster.world().oracle.borrow().locks);
         counts
     }
@@ -606,17 +254,4 @@ fn watch_group<M: Machine>(cluster: &mut Cluster<M>, plan: &RunPlan) -> Rc<RefCe
     let looking = watch.clone();
     cluster.require_always(Box::new(move |nodes| looking.borrow_mut().look(nodes)));
     watch
-}
-
-fn draw_encoding(rng: &mut StdRng) -> HeaderEncoding {
-    if rng.random_bool(0.5) { HeaderEncoding::Json } else { HeaderEncoding::RocketMq }
-}
-
-fn draw_producer(rng: &mut StdRng) -> ProducerPlan {
-    ProducerPlan {
-        window: rng.random_range(1..=8),
-        pause: Duration::from_millis(rng.random_range(5..80)),
-        timeout: Duration::from_millis(rng.random_range(300..3000)),
-        encoding: draw_encoding(rng),
-    }
 }

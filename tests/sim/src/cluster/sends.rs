@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::network::End;
 use super::oracle::{GroupNumber, Lives, Queue, Told};
-use super::producer::Stored;
+use super::outgoing::Stored;
 use crate::{Violation, require};
 
 /// Longest body, bytes.

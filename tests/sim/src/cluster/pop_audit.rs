@@ -1,25 +1,13 @@
-//! What pops in a run, and how it is looked at in the end.
+//! How it is looked in the end at what was popped in a run.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use storage::file::sim::salted;
-
 use super::audit::AUDIT_PAUSE;
-use super::cluster::Cluster;
-use super::network::HostId;
-use super::parcels::{GROUPS, Parcels};
-use super::popper::Popper;
-use super::run::{LIVE_WITHIN, Run, RunPlan};
+use super::parcels::GROUPS;
+use super::run::{LIVE_WITHIN, Run};
 use crate::Violation;
 use crate::machine::Machine;
-
-/// First of the hosts that pop: others keep theirs.
-const POPPER_HOSTS: u16 = 5000;
-/// Which group each pops for.
-const POP_GROUPS: [usize; 5] = [0, 1, 2, 0, 2];
 
 /// Of popping all there is for all groups.
 #[derive(Copy, Clone, Debug, Default)]
@@ -32,40 +20,9 @@ struct Rounds {
 }
 
 impl<M: Machine + Clone> Run<M> {
-    /// Those that pop from a group of brokers.
-    pub(super) fn poppers(
-        plan: &RunPlan,
-        cluster: &Cluster<M>,
-        parcels: &[Rc<RefCell<Parcels>>],
-        group: u16,
-    ) -> impl Iterator<Item = Popper> {
-        (0..POP_GROUPS.len() as u16).map(move |number| Self::popper(plan, cluster, parcels, group, number))
-    }
-
-    fn popper(
-        plan: &RunPlan,
-        cluster: &Cluster<M>,
-        parcels: &[Rc<RefCell<Parcels>>],
-        group: u16,
-        number: u16,
-    ) -> Popper {
-        let of_all = group * POP_GROUPS.len() as u16 + number;
-        let rng = StdRng::seed_from_u64(salted(plan.seed.wrapping_add(u64::from(of_all)), "popper of a run"));
-        Popper {
-            world: cluster.world().clone(),
-            host: HostId(POPPER_HOSTS + of_all),
-            group,
-            route: plan.route(group),
-            pop_group: POP_GROUPS[usize::from(number)],
-            parcels: parcels[usize::from(group)].clone(),
-            hands: Default::default(),
-            rng,
-        }
-    }
-
     /// Pops all there is, until nothing comes any more and nothing is out, and looks whether all of it has come.
     pub(super) fn audit_parcels(&mut self, group: u16) -> Result<(), Violation> {
-        let mut popper = Self::popper(&self.plan, &self.cluster, &self.parcels, group, 0);
+        let mut popper = self.popper(group, 0);
         let world = self.cluster.world().clone();
         let rounds = Rc::new(Cell::new(Rounds::default()));
         let told = rounds.clone();
@@ -94,7 +51,7 @@ impl<M: Machine + Clone> Run<M> {
             }
         }
         let out = self.out_of(group);
-        let missing = self.parcels[usize::from(group)].borrow().missing();
+        let missing = self.ledgers(group).parcels.borrow().missing();
         Err(Violation(format!(
             "in group {group}, {LIVE_WITHIN:?} after all was well, pops do not come to an end: {out:?} are out, {missing:?}"
         )))
@@ -102,7 +59,7 @@ impl<M: Machine + Clone> Run<M> {
 
     fn check_parcels(&self, group: u16) -> Result<(), Violation> {
         let may_miss = self.plan.retains() || self.cluster.world().oracle.borrow().times_forgiven(group) > 0;
-        let missing = self.parcels[usize::from(group)].borrow().missing();
+        let missing = self.ledgers(group).parcels.borrow().missing();
         match missing.filter(|_| !may_miss) {
             Some(missing) => Err(Violation(format!("in group {group}, though there is nothing to pop: {missing}"))),
             None => Ok(()),
