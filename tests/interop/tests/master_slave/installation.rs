@@ -30,6 +30,17 @@ const MORE_BODIES: usize = 4;
 /// A slave has its store within this.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// A pair that has the machine to itself, with a master of that role, and what was sent to it so far. Both keep little; `further`
+/// stands in both configurations too.
+fn start(name: &str, role: &str, further: &[(&str, &str)]) -> (RunLock, Scratch, MasterSlavePair, KeptMessages) {
+    let turn = RunLock::take();
+    let scratch = Scratch::new(name);
+    let pair = MasterSlavePair::start(role, &[&[READS, CACHE, KEPT], further].concat(), &scratch);
+    let mut bulk = KeptMessages::new("bulk").of_bytes(BODY_BYTES);
+    bulk.send(pair.address(0), 2);
+    (turn, scratch, pair, bulk)
+}
+
 /// Sends until the master's log begins behind its slave's end, which is `end` at most.
 fn age(pair: &mut MasterSlavePair, bulk: &mut KeptMessages, end: u64) {
     let master = pair.address(0);
@@ -80,12 +91,9 @@ fn expect_no_promotion(pair: &mut MasterSlavePair, why: &str) {
 
 #[test]
 fn a_slave_that_was_away_too_long_or_lost_its_disk_fetches_a_store_serves_it_and_can_be_promoted() {
-    let _turn = RunLock::take();
-    let scratch = Scratch::new("slave-installs");
-    let mut pair = MasterSlavePair::start("ASYNC_MASTER", &[READS, CACHE, KEPT], &scratch);
+    let (_turn, _scratch, mut pair, mut bulk) = start("slave-installs", "ASYNC_MASTER", &[]);
     let (one, other) = (pair.address(0), pair.address(1));
-    let (mut bulk, mut ledger) = (KeptMessages::new("bulk").of_bytes(BODY_BYTES), SendLedger::new("after"));
-    bulk.send(one, 2);
+    let mut ledger = SendLedger::new("after");
     let end = pair.wait_until_copied() as u64;
     pair.node(1).kill_nine();
     age(&mut pair, &mut bulk, end);
@@ -130,12 +138,9 @@ const SLOWLY: (&str, &str) = ("catchUpMaxBytesPerSecond", "1048576");
 #[test]
 #[ignore = "make interop-long: a store is fetched slowly, again and again"]
 fn a_slave_or_master_that_is_killed_while_a_store_is_fetched_goes_on_with_it() {
-    let _turn = RunLock::take();
-    let scratch = Scratch::new("slave-install-killed");
-    let mut pair = MasterSlavePair::start("SYNC_MASTER", &[READS, CACHE, KEPT, SLOWLY], &scratch);
+    let (_turn, _scratch, mut pair, mut bulk) = start("slave-install-killed", "SYNC_MASTER", &[SLOWLY]);
     let (one, other) = (pair.address(0), pair.address(1));
-    let (mut bulk, mut ledger) = (KeptMessages::new("bulk").of_bytes(BODY_BYTES), SendLedger::new("after"));
-    bulk.send(one, 2);
+    let mut ledger = SendLedger::new("after");
     age(&mut pair, &mut bulk, 0);
     pair.wait_until_copied();
     for killed in [1, 0] {
@@ -167,12 +172,8 @@ fn a_slave_or_master_that_is_killed_while_a_store_is_fetched_goes_on_with_it() {
 #[test]
 #[ignore = "make interop-long: a store is fetched slowly"]
 fn a_slave_that_was_away_too_long_is_not_promoted_before_it_has_what_it_lacks() {
-    let _turn = RunLock::take();
-    let scratch = Scratch::new("slave-lacks-log");
-    let mut pair = MasterSlavePair::start("ASYNC_MASTER", &[READS, CACHE, KEPT, SLOWLY], &scratch);
-    let (one, other) = (pair.address(0), pair.address(1));
-    let mut bulk = KeptMessages::new("bulk").of_bytes(BODY_BYTES);
-    bulk.send(one, 2);
+    let (_turn, _scratch, mut pair, mut bulk) = start("slave-lacks-log", "ASYNC_MASTER", &[SLOWLY]);
+    let other = pair.address(1);
     let end = pair.wait_until_copied() as u64;
     pair.node(1).kill_nine();
     age(&mut pair, &mut bulk, end);
