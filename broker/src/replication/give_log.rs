@@ -12,13 +12,14 @@ use storage::commit_log::LogPiece;
 
 use super::catch_up_budget::BUSY_PIECE_BYTES;
 use super::pull_rounds::From;
+use super::read_ahead::READ_BYTES;
 use super::replica::{Phase, Replica};
 use super::wire::{ConnectionClass, Pull, PullStatus, Pulled, ReplicaMessage};
 use crate::env::Env;
 use crate::shard::Shard;
 
-/// Of the log in one piece, and in one read, however short pieces are.
-const PIECE_BYTES_MAX: usize = 1 << 20;
+/// Of the log in one piece.
+const PIECE_BYTES_MAX: usize = READ_BYTES;
 /// The next piece is put on a connection when no more than this waits there: the socket has something to do meanwhile.
 const QUEUED_BYTES_MAX: usize = 2 * BUSY_PIECE_BYTES;
 /// How often it is looked whether a piece can be made or sent ...
@@ -46,10 +47,13 @@ impl<E: Env> Shard<E> {
     /// Makes and sends the next piece, and so on: beside requests, and behind them where there are any. `looks` is how often it
     /// was looked in vain.
     fn give_next(self: &Rc<Self>, node: u64, looks: u32) {
-        let is_idle = self.giving.budget.borrow().is_idle();
         let shard = self.clone();
-        let task = async move { shard.give(node, looks).await };
-        // What runs in the background gets little even of a shard that only looks out for requests.
+        self.spawn_giving(async move { shard.give(node, looks).await });
+    }
+
+    /// What runs in the background gets little even of a shard that only looks out for requests.
+    pub(super) fn spawn_giving(&self, task: impl Future<Output = ()> + 'static) {
+        let is_idle = self.giving.budget.borrow().is_idle();
         if is_idle { self.env.spawn(task) } else { self.env.spawn_background(task) }
     }
 
@@ -74,7 +78,7 @@ impl<E: Env> Shard<E> {
         self.give_next(node, looks);
     }
 
-    async fn give_piece(&self, replica: &Replica, node: u64, from: From, bytes_max: usize) {
+    async fn give_piece(self: &Rc<Self>, replica: &Replica, node: u64, from: From, bytes_max: usize) {
         let gift = match self.gift(replica, node, from, bytes_max).await {
             Ok(gift) => gift,
             Err(error) => {
@@ -127,7 +131,13 @@ impl<E: Env> Shard<E> {
         false
     }
 
-    async fn gift(&self, replica: &Replica, node: u64, from: From, bytes: usize) -> Result<Gift, StorageError> {
+    async fn gift(
+        self: &Rc<Self>,
+        replica: &Replica,
+        node: u64,
+        from: From,
+        bytes: usize,
+    ) -> Result<Gift, StorageError> {
         match self.sound_gift(replica, node, from, bytes).await {
             Err(error @ (StorageError::Damaged { .. } | StorageError::DamagedRecord { .. })) => {
                 let position = match from {
@@ -141,7 +151,13 @@ impl<E: Env> Shard<E> {
         }
     }
 
-    async fn sound_gift(&self, replica: &Replica, node: u64, from: From, bytes: usize) -> Result<Gift, StorageError> {
+    async fn sound_gift(
+        self: &Rc<Self>,
+        replica: &Replica,
+        node: u64,
+        from: From,
+        bytes: usize,
+    ) -> Result<Gift, StorageError> {
         let log = self.store.log();
         // Not only where it serves already: it may need the very one that asks to commit its first entry.
         if !replica.group.borrow().is_leader() || replica.phase() == Phase::Stopped {
@@ -164,23 +180,12 @@ impl<E: Env> Shard<E> {
                 },
             },
         };
-        // What was committed, and what of it may be told, stays so.
-        let read = replica.read_ahead.borrow_mut().take(node, position);
-        let mut piece = match read {
-            Some(piece) => piece,
-            None => {
-                let (told_position, _) = told_up_to(replica);
-                log.piece(position, log.acknowledgeable().min(told_position), PIECE_BYTES_MAX).await?
-            }
-        };
-        let front = piece.take_front(bytes);
-        replica.read_ahead.borrow_mut().keep(node, piece);
-        Ok(Gift::Piece(front))
+        Ok(Gift::Piece(self.read_for(replica, node, position, bytes).await?))
     }
 }
 
 /// Physical offset and index up to which others know the members: before the first change that they are not told of yet.
-fn told_up_to(replica: &Replica) -> (u64, u64) {
+pub(super) fn told_up_to(replica: &Replica) -> (u64, u64) {
     let group = replica.group.borrow();
     let next = group.next_membership().and_then(|at| group.entry(at)).map(|entry| (entry.index, entry.position));
     let first = [replica.changing.unstable.get(), next].into_iter().flatten().min();
