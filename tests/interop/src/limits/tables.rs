@@ -72,6 +72,10 @@ impl Subject {
         self.broker.target().brokers.values().next().expect("one broker").parse().expect("its address")
     }
 
+    fn connect_again(&mut self) {
+        self.client = RawClient::connect(self.address());
+    }
+
     /// Lets `fill` make `count` of something and notes what each takes.
     fn fill(&mut self, what: &str, count: usize, bytes_max: u64, fill: impl FnOnce(&mut RawClient)) {
         let (before, began) = (lasting_bytes(self.broker.pid()), Instant::now());
@@ -87,7 +91,7 @@ impl Subject {
         self.broker.start_again();
         self.broker.wait_until_ready();
         let took = began.elapsed();
-        self.client = RawClient::connect(self.address());
+        self.connect_again();
         let what = format!("from start to serving, after {how}");
         self.rows.push(Row::at_most(what, took.as_secs_f64(), RESTART_MAX.as_secs_f64(), "s"));
     }
@@ -150,6 +154,8 @@ pub fn measure(scale: &Scale, scratch: &Scratch) -> Vec<Row> {
     drop(empty);
     let all = lasting_bytes(subject.broker.pid()) / 1024;
     subject.rows.push(Row::told("memory of the process with all of them", format!("{all} KiB")));
+    // The broker has closed a connection on which nothing was said for so long.
+    subject.connect_again();
     all_succeed(&mut subject.client, topics * QUEUES, message);
     let began = Instant::now();
     subject.broker.terminate_within(END_MAX);
