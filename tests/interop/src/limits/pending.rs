@@ -23,7 +23,7 @@ const HALF_BYTES_MAX: u64 = 160;
 pub const LATE_MS_MAX: i64 = 100;
 
 /// Nobody is asked about a half message meanwhile; the log's cache is small, so that it is not taken for tables.
-const PROPERTIES: &str = "transactionCheckInterval=3600000\nlogCacheBytes=16777216\n";
+const PROPERTIES: &str = "transactionCheckInterval=3600000\nlogCacheBytes=16777216\ncpus=any\n";
 const BODY: [u8; 300] = [b'x'; 300];
 const TOPIC: &str = "waiting";
 const HOUR_MS: i64 = 3_600_000;

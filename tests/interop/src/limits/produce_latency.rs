@@ -1,7 +1,10 @@
-//! Latency of plain sends at a fixed rate, by mqbench, to brokers that take turns.
+//! Latency of plain sends at a fixed rate, by mqbench, to two brokers at once.
 
 use std::fs;
+use std::panic::resume_unwind;
+use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use super::row::Row;
 use super::scale::Scale;
@@ -28,6 +31,9 @@ struct Percentiles {
 
 /// How long plain sends take to brokers that hold something, named, and to one that does not.
 ///
+/// Each is loaded beside the empty one, both at once: what the machine's disk or its other users do hits both alike, where turns
+/// of seconds differ tenfold. For that a shard must not wait for the other's processor: their threads may not be pinned.
+///
 /// # Panics
 /// When a send fails.
 pub fn compare(
@@ -37,13 +43,15 @@ pub fn compare(
     scale: &Scale,
     scratch: &Scratch,
 ) {
-    let brokers: Vec<&Turbopump> = [empty].into_iter().chain(holding.iter().map(|(_, broker)| *broker)).collect();
-    let figures = in_turns(&brokers, scale, scratch);
-    let told = |figures: Percentiles| format!("{} us, {} us", figures.p50_us, figures.p99_us);
-    rows.push(Row::told("plain sends to a broker that holds nothing: p50, p99", told(figures[0])));
-    for ((what, _), of_holding) in holding.iter().zip(&figures[1..]) {
-        rows.push(Row::told(format!("plain sends with {what}: p50, p99"), told(*of_holding)));
-        let ratio = of_holding.p99_us as f64 / figures[0].p99_us as f64;
+    for (what, broker) in holding {
+        let pairs: Vec<Pair> = (0..scale.rounds).map(|round| load_both(round, empty, broker, scale, scratch)).collect();
+        let told = |of: fn(&Pair) -> &Percentiles| {
+            let of_rounds = |figure: fn(&Percentiles) -> u64| median(pairs.iter().map(|pair| figure(of(pair)) as f64));
+            format!("{:.0} us, {:.0} us", of_rounds(|measured| measured.p50_us), of_rounds(|measured| measured.p99_us))
+        };
+        rows.push(Row::told(format!("plain sends with {what}: p50, p99"), told(|pair| &pair.holding)));
+        rows.push(Row::told("at the same time to a broker that holds nothing: p50, p99", told(|pair| &pair.empty)));
+        let ratio = median(pairs.iter().map(|pair| pair.holding.p99_us as f64 / pair.empty.p99_us as f64));
         let what = format!("p99 of plain sends with {what}, against none");
         rows.push(match scale.judges_latency {
             true => Row::at_most(what, ratio, RATIO_MAX, "times"),
@@ -52,39 +60,41 @@ pub fn compare(
     }
 }
 
-/// Loads one broker after the other, round by round and in changing order; of each broker the medians of its rounds.
-fn in_turns(brokers: &[&Turbopump], scale: &Scale, scratch: &Scratch) -> Vec<Percentiles> {
-    let mut rounds: Vec<Vec<Percentiles>> = vec![Vec::new(); brokers.len()];
-    for round in 0..scale.rounds {
-        for turn in 0..brokers.len() {
-            let number = (round + turn) % brokers.len();
-            let measured = load(brokers[number], scale, scratch);
-            println!("round {round}, broker {number}: p50 {} us, p99 {} us", measured.p50_us, measured.p99_us);
-            rounds[number].push(measured);
-        }
-    }
-    let median = |rounds: &[Percentiles], of: fn(&Percentiles) -> u64| {
-        let mut figures: Vec<u64> = rounds.iter().map(of).collect();
-        figures.sort_unstable();
-        figures[figures.len() / 2]
-    };
-    let medians = |rounds: &Vec<Percentiles>| Percentiles {
-        p50_us: median(rounds, |round| round.p50_us),
-        p99_us: median(rounds, |round| round.p99_us),
-    };
-    rounds.iter().map(medians).collect()
+/// Of the same seconds.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    empty: Percentiles,
+    holding: Percentiles,
 }
 
-fn load(broker: &Turbopump, scale: &Scale, scratch: &Scratch) -> Percentiles {
-    let report = scratch.path().join("mqbench.json");
+fn load_both(round: usize, empty: &Turbopump, holding: &Turbopump, scale: &Scale, scratch: &Scratch) -> Pair {
+    let pair = thread::scope(|scope| {
+        let empty = scope.spawn(|| load(empty, &scratch.path().join("empty.json"), scale));
+        let holding = load(holding, &scratch.path().join("holding.json"), scale);
+        Pair { empty: empty.join().unwrap_or_else(|panic| resume_unwind(panic)), holding }
+    });
+    println!(
+        "round {round}: p50 {} us, p99 {} us; of the empty broker p50 {} us, p99 {} us",
+        pair.holding.p50_us, pair.holding.p99_us, pair.empty.p50_us, pair.empty.p99_us
+    );
+    pair
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn load(broker: &Turbopump, report: &Path, scale: &Scale) -> Percentiles {
     let mut command = Command::new(binaries::path_of("mqbench"));
     command.args(["produce", "-n", &broker.target().name_servers, "-t", "load", "--create-topics"]);
     command.args(["--connections", CONNECTIONS, "--rate", &scale.rate.to_string(), "--warmup", WARM_UP]);
-    command.args(["--duration", &scale.round.as_secs().to_string(), "--json"]).arg(&report);
+    command.args(["--duration", &scale.round.as_secs().to_string(), "--json"]).arg(report);
     let output = command.output().unwrap_or_else(|error| panic!("mqbench does not start: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "mqbench ended with {}:\n{said}", output.status);
-    let text = fs::read(&report).unwrap_or_else(|error| panic!("no report at {}: {error}", report.display()));
+    let text = fs::read(report).unwrap_or_else(|error| panic!("no report at {}: {error}", report.display()));
     let report: serde_json::Value = serde_json::from_slice(&text).expect("mqbench writes JSON");
     assert_eq!(report["sends"]["errors"].as_array().map(Vec::len), Some(0), "{}", report["sends"]["errors"]);
     let figure = |name: &str| {

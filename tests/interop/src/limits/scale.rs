@@ -17,11 +17,11 @@ pub struct Scale {
     pub groups: usize,
     /// ... which have committed offsets in all queues of so many topics each.
     pub topics_per_group: usize,
-    /// Rounds of the produce load; the medians count.
+    /// Rounds of the produce load; their median counts.
     pub rounds: usize,
-    /// A round of one broker.
+    /// A round of two brokers.
     pub round: Duration,
-    /// Sends a second.
+    /// Sends a second to each of them.
     pub rate: u32,
     /// Whether there are enough rounds, and long enough ones, to judge latencies.
     pub judges_latency: bool,
@@ -39,9 +39,9 @@ impl Scale {
         topics: 2_500,
         groups: 10_000,
         topics_per_group: 12,
-        rounds: 7,
-        round: Duration::from_secs(10),
-        rate: 5_000,
+        rounds: 21,
+        round: Duration::from_secs(4),
+        rate: 2_500,
         judges_latency: true,
     };
     /// A fiftieth of it: shows that everything works; its latencies mean nothing.

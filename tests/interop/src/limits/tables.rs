@@ -38,7 +38,7 @@ const SAMPLES_MAX: f64 = 6_000.0;
 const SCRAPE_MAX: Duration = Duration::from_secs(2);
 
 /// Small, so that it is not taken for tables.
-const CACHE: &str = "logCacheBytes=16777216\n";
+const PROPERTIES: &str = "logCacheBytes=16777216\ncpus=any\n";
 const BODY: [u8; 100] = [b'x'; 100];
 
 fn topic(number: usize) -> String {
@@ -105,7 +105,7 @@ impl Subject {
 pub fn measure(scale: &Scale, scratch: &Scratch) -> Vec<Row> {
     let endpoint = free_port();
     // The settings of a process live as long as it.
-    let properties: &'static str = String::leak(format!("{CACHE}metricsPromExporterPort={endpoint}\n"));
+    let properties: &'static str = String::leak(format!("{PROPERTIES}metricsPromExporterPort={endpoint}\n"));
     let settings = Settings { name: "tables".to_owned(), shards: 1, properties, ..Settings::standalone() };
     let broker = Turbopump::start(&settings, scratch);
     wait_until_registered(broker.target());
@@ -146,7 +146,7 @@ pub fn measure(scale: &Scale, scratch: &Scratch) -> Vec<Row> {
         );
     });
     scrape(&mut subject, SocketAddr::from(([127, 0, 0, 1], endpoint)));
-    let empty = Settings { name: "empty".to_owned(), shards: 1, properties: CACHE, ..Settings::standalone() };
+    let empty = Settings { name: "empty".to_owned(), shards: 1, properties: PROPERTIES, ..Settings::standalone() };
     let empty = Turbopump::start(&empty, scratch);
     wait_until_registered(empty.target());
     let holding = (format!("{groups} groups, {} queues", scale.queues()), &subject.broker);
