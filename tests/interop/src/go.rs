@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// # Panics
 /// Unless the scenario passes.
 pub fn passes(scenario: &str) {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new(&format!("go-{scenario}"));
     let broker = Turbopump::standalone(&scratch);
     passes_on(scenario, broker.target(), &scratch);

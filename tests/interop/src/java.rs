@@ -22,7 +22,18 @@ pub(crate) const JVM_FLAGS: [&str; 3] = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:Ti
 /// # Panics
 /// Unless the scenario passes.
 pub fn passes(client: JavaClient, scenario: &str) {
-    let _turn = RunLock::take();
+    passes_in_its_turn(client, scenario, &RunLock::beside_another());
+}
+
+/// As [`passes`], for a scenario that judges how long something takes: while no other test runs.
+///
+/// # Panics
+/// Unless the scenario passes.
+pub fn passes_alone(client: JavaClient, scenario: &str) {
+    passes_in_its_turn(client, scenario, &RunLock::alone());
+}
+
+fn passes_in_its_turn(client: JavaClient, scenario: &str, _turn: &RunLock) {
     let scratch = Scratch::new(&format!("{}-{scenario}", client.module()));
     let broker = Turbopump::standalone(&scratch);
     passes_on(client, scenario, broker.target(), &scratch);

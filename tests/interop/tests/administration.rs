@@ -37,7 +37,7 @@ impl Cluster {
     }
 
     fn start_speaking(name: &str, encoding: HeaderEncoding) -> Self {
-        let turn = RunLock::take();
+        let turn = RunLock::beside_another();
         let scratch = Scratch::new(name);
         let broker = Turbopump::start(&Settings { shards: 1, ..Settings::standalone() }, &scratch);
         wait_until_registered(broker.target());

@@ -53,7 +53,7 @@ fn acknowledged_messages_survive_kills_with_synchronous_flush() {
 /// the rest stays, and nothing of the wrong ring gets into the log.
 #[test]
 fn a_lost_or_spoiled_ring_costs_at_most_the_unwritten_tail() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let mut random = seeded("tampered rings");
     let scratch = Scratch::new("crash-tampered");
     let foreign = rings_of_another_store(&scratch);
@@ -79,7 +79,7 @@ fn a_lost_or_spoiled_ring_costs_at_most_the_unwritten_tail() {
 }
 
 fn survive(flush: Flush, name: &str, client: JavaClient) {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let kills = number_from("INTEROP_KILLS").unwrap_or(KILLS);
     let mut random = seeded(name);
     let scratch = Scratch::new(&format!("crash-{name}"));

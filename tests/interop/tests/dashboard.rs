@@ -9,7 +9,7 @@ use interop::turbopump::{Settings, Turbopump};
 
 #[test]
 fn every_page_shows_the_facts() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("dashboard");
     let settings = Settings { properties: "traceTopicEnable=true\n", ..Settings::standalone() };
     let broker = Turbopump::start(&settings, &scratch);

@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs those of the faults that this machine can do, and says which it cannot.
 fn survives(name: &str, shards: u16, faults: &[Fault]) -> Vec<Outcome> {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let means = Means::look();
     let scratch = Scratch::new(name);
     let mut settings = GroupSettings::new("trio").shards(shards).set("cleanFileForciblyEnable", "false");
@@ -83,7 +83,7 @@ fn nothing_is_lost_on_a_bad_link_or_with_a_full_disk() {
 /// A vote has to be on disk before it is given. Where there is no room for it, it is given as soon as there is.
 #[test]
 fn a_node_whose_disk_is_full_when_it_is_asked_for_its_vote_votes_when_there_is_room() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     if let Err(why) = Fault::FollowerDiskFull.possible(&Means::look()) {
         println!("not run: {why}");
         return;

@@ -1,6 +1,7 @@
 //! The official Java client, newest 4.9.x, against two shards of ours.
 
 use interop::clients::JavaClient;
+use interop::java;
 
 interop::java_scenarios! { JavaClient::V4;
     synchronous_sends_create_the_topic_and_are_stored_as_their_results_say => "send-sync";
@@ -22,10 +23,14 @@ interop::java_scenarios! { JavaClient::V4;
     a_group_resumes_at_its_committed_offset => "resume";
     refused_messages_come_again_with_their_count => "retry";
     messages_refused_too_often_become_dead_letters => "dead-letter";
-    an_idle_consumer_gets_a_message_within_milliseconds => "latency";
     offsets_by_end_and_by_time_are_exact => "offsets";
     a_message_is_found_by_its_offset_id => "view-by-id";
     delay_levels_are_kept => "delayed";
     requests_get_their_replies_and_replies_are_stored => "request-reply";
     messages_are_found_by_key_and_unique_key => "query-by-key";
+}
+
+#[test]
+fn an_idle_consumer_gets_a_message_within_milliseconds() {
+    java::passes_alone(JavaClient::V4, "latency");
 }

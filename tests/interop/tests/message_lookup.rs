@@ -9,7 +9,7 @@ use interop::scratch::Scratch;
 use interop::turbopump::{Settings, Turbopump};
 
 fn traces_are_found(client: JavaClient, name: &str) {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new(name);
     let settings = Settings { properties: "traceTopicEnable=true\n", ..Settings::standalone() };
     let broker = Turbopump::start(&settings, &scratch);

@@ -362,7 +362,7 @@ fn endpoint_of(node: &ReplicaNode) -> SocketAddr {
 
 #[test]
 fn a_replicated_broker_shows_its_roles_and_what_its_followers_lack() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replica-metrics");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     group.wait_until_balanced();

@@ -149,7 +149,7 @@ fn shows(rows: &[Vec<String>], wanted: &[&str]) {
 
 #[test]
 fn a_topic_and_its_group_move_between_brokers_of_ours_and_back() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("migrate-ours");
     let name_server = NameServer::start(&scratch);
     let (old, new) = (broker("old", &name_server.address(), &scratch), broker("new", &name_server.address(), &scratch));
@@ -209,7 +209,7 @@ fn a_topic_and_its_group_move_between_brokers_of_ours_and_back() {
 
 #[test]
 fn a_topic_moves_to_the_shards_of_a_broker_of_other_name_servers() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("migrate-two-sets");
     let (here, there) = (NameServer::start(&scratch), NameServer::start(&scratch));
     let old = broker("old", &here.address(), &scratch);
@@ -253,7 +253,7 @@ fn a_topic_moves_to_the_shards_of_a_broker_of_other_name_servers() {
 #[test]
 #[ignore = "make interop-long: it starts an original broker and two stock clients"]
 fn stock_clients_go_on_while_their_topic_moves_from_an_apache_broker_to_ours() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("migrate-apache");
     let (ours, theirs) = (NameServer::start(&scratch), ApacheNameServer::start(&scratch));
     let name_servers = format!("{};{}", ours.address(), theirs.address());

@@ -17,7 +17,7 @@ use interop::{go, java};
 
 #[test]
 fn our_brokers_register_with_an_apache_name_server() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("apache-name-server");
     let name_server = ApacheNameServer::start(&scratch);
     let broker = Turbopump::start(&Settings::beside(&name_server.address()), &scratch);
@@ -31,7 +31,7 @@ fn our_brokers_register_with_an_apache_name_server() {
 
 #[test]
 fn an_apache_broker_registers_with_our_name_server() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("apache-broker");
     let name_server = NameServer::start(&scratch);
     let broker = ApacheBroker::start("apache", &name_server.address(), &scratch);
@@ -45,7 +45,7 @@ fn an_apache_broker_registers_with_our_name_server() {
 
 #[test]
 fn one_cluster_of_our_broker_and_an_apache_broker_serves_every_client() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("both-brokers");
     let (ours, theirs) = (NameServer::start(&scratch), ApacheNameServer::start(&scratch));
     let name_servers = format!("{};{}", ours.address(), theirs.address());
@@ -75,7 +75,7 @@ fn lite_pull_with_apache(target: &Target, scratch: &Scratch) {
 
 #[test]
 fn brokers_go_on_when_all_name_servers_but_one_are_dead() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("name-servers");
     let mut name_servers = [NameServer::start(&scratch), NameServer::start(&scratch), NameServer::start(&scratch)];
     let list: Vec<String> = name_servers.iter().map(NameServer::address).collect();
@@ -93,7 +93,7 @@ fn brokers_go_on_when_all_name_servers_but_one_are_dead() {
 #[test]
 fn our_client_works_with_an_apache_broker() {
     const MESSAGES: usize = 200;
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("our-client");
     let name_server = ApacheNameServer::start(&scratch);
     let broker = ApacheBroker::start("apache", &name_server.address(), &scratch);
@@ -151,7 +151,7 @@ fn cluster_list_shows(target: &Target, scratch: &Scratch) {
 /// Registration is at start, not only with the next beat.
 #[test]
 fn a_broker_that_comes_back_is_registered_at_once() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("comes-back");
     let name_server = NameServer::start(&scratch);
     let mut broker = Turbopump::start(&Settings::beside(&name_server.address()), &scratch);

@@ -24,7 +24,7 @@ fn the_tool_of_4_creates_describes_and_deletes_a_topic() {
 }
 
 fn administer(client: JavaClient) {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new(&format!("mqadmin-{}", client.module()));
     let broker = Turbopump::standalone(&scratch);
     let target = broker.target();

@@ -31,7 +31,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// One test, since what takes long is the start of the original broker and of the stock consumer.
 #[test]
 fn our_tool_administers_brokers_of_both_kinds() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("our-mqadmin");
     let name_server = NameServer::start(&scratch);
     let properties = "traceTopicEnable=true\n";

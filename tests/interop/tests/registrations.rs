@@ -134,7 +134,7 @@ fn live(at: &mut Registrations) {
 
 #[test]
 fn a_failover_is_seen_alike_at_an_apache_name_server_and_at_ours() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("registrations");
     let (ours, theirs) = (NameServer::start(&scratch), ApacheNameServer::start(&scratch));
     live(&mut Registrations::at(&theirs.address()));

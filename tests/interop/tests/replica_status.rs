@@ -63,7 +63,7 @@ fn balanced(scratch: &Scratch) -> ReplicaGroup {
 
 #[test]
 fn every_node_tells_its_part_to_both_tools() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replica-status");
     let mut group = balanced(&scratch);
     let leader = address(&mut group, 0);
@@ -147,7 +147,7 @@ fn our_tool_shows_it(group: &mut ReplicaGroup) {
 
 #[test]
 fn a_dead_follower_is_seen_to_fall_behind_and_to_come_back() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replica-lag");
     let mut group = balanced(&scratch);
     let leader = address(&mut group, 0);
@@ -185,7 +185,7 @@ fn a_dead_follower_is_seen_to_fall_behind_and_to_come_back() {
 
 #[test]
 fn a_failover_is_counted_and_timed_by_those_who_remain() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replica-failover");
     let mut group = balanced(&scratch);
     let old = address(&mut group, 0);
@@ -216,7 +216,7 @@ fn a_failover_is_counted_and_timed_by_those_who_remain() {
 /// Changes find the leader from whichever node they reach; what a node knows it tells by itself, and its clients are its own.
 #[test]
 fn an_operator_is_served_by_whichever_node_answers() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replica-operator");
     let mut group = balanced(&scratch);
     let number = group.leader(0);

@@ -36,7 +36,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(40);
 /// have not heard of it.
 #[test]
 fn a_stock_producer_with_default_settings_sees_no_failed_send() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("rolling-restart");
     let mut group = ReplicaGroup::start(&GroupSettings::new("rolling"), &scratch);
     let mut clients = WorkingClients::start(&group.target(), "roll", &[], &scratch);
@@ -60,7 +60,7 @@ fn a_stock_producer_with_default_settings_sees_no_failed_send() {
 
 #[test]
 fn a_node_that_is_told_to_end_stays_for_a_client_that_has_not_heard_of_the_next_leader() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("rolling-linger");
     let mut group = ReplicaGroup::start(&GroupSettings::new("lingering"), &scratch);
     let leader = group.leader(0);
@@ -102,7 +102,7 @@ fn a_node_that_is_told_to_end_stays_for_a_client_that_has_not_heard_of_the_next_
 
 #[test]
 fn the_lead_comes_back_to_the_node_that_should_have_it() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("rolling-back");
     let mut group = ReplicaGroup::start(&GroupSettings::new("balanced").shards(2), &scratch);
     let leads_where_it_should = |group: &ReplicaGroup| {
@@ -124,7 +124,7 @@ fn the_lead_comes_back_to_the_node_that_should_have_it() {
 
 #[test]
 fn a_follower_hands_on_what_only_the_leader_answers() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("rolling-forward");
     let mut group = ReplicaGroup::start(&GroupSettings::new("handing"), &scratch);
     let leader = group.leader(0);
@@ -204,7 +204,7 @@ fn offsets_and_locks_are_the_leaders(client: &mut RawClient, leader: SocketAddr)
 /// What was in flight when the leader died is answered, be it that nobody knows what became of it.
 #[test]
 fn a_request_that_was_handed_to_a_leader_that_dies_is_answered() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("rolling-death");
     let mut group = ReplicaGroup::start(&GroupSettings::new("dying"), &scratch);
     let leader = group.leader(0);

@@ -27,7 +27,7 @@ fn start(shards: u16, scratch: &Scratch) -> Turbopump {
 }
 
 fn java_passes(client: JavaClient, name: &str) {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new(name);
     let broker = start(2, &scratch);
     java::passes_on(client, "sql-filter", broker.target(), &scratch);
@@ -48,7 +48,7 @@ fn java_4_consumers_get_what_their_expressions_select_and_are_refused_wrong_ones
 #[test]
 #[ignore = "three minutes, most of which the original's clients wait for heartbeats; for whoever changes the scenario"]
 fn the_original_broker_selects_and_refuses_the_same() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("sql-filter-apache");
     let name_server = ApacheNameServer::start(&scratch);
     let broker = ApacheBroker::start("original", &name_server.address(), &scratch);
@@ -59,7 +59,7 @@ fn the_original_broker_selects_and_refuses_the_same() {
 
 #[test]
 fn go_consumers_get_what_their_expressions_select() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("sql-filter-go");
     let broker = start(2, &scratch);
     go::passes_on("sql-filter", broker.target(), &scratch);
@@ -78,7 +78,7 @@ struct Cluster {
 
 impl Cluster {
     fn start(name: &str) -> Self {
-        let turn = RunLock::take();
+        let turn = RunLock::beside_another();
         let scratch = Scratch::new(name);
         let broker = start(1, &scratch);
         let (broker_name, address) = broker.target().brokers.iter().next().expect("one broker");

@@ -62,7 +62,7 @@ fn done(answer: &RemotingCommand) -> &RemotingCommand {
 
 #[test]
 fn a_stock_client_sets_due_times_in_every_way_and_recalls() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("timers-java");
     let broker = Turbopump::start(&Settings { shards: 2, ..settings(Flush::Async) }, &scratch);
     wait_until_registered(broker.target());
@@ -85,7 +85,7 @@ fn survive_kills(flush: Flush, name: &str, messages: i64) {
     const KILLS: i64 = 3;
     /// All are sent before the first is due.
     const FIRST_MS: i64 = 12_000;
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new(name);
     let mut broker = Turbopump::start(&settings(flush), &scratch);
     let mut client = RawClient::connect(address(&broker));
@@ -137,7 +137,7 @@ fn survive_kills(flush: Flush, name: &str, messages: i64) {
 #[test]
 fn a_long_downtime_ends_with_all_that_became_due_at_once_and_in_order() {
     const MESSAGES: i64 = 2000;
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("timers-downtime");
     let mut broker = Turbopump::start(&settings(Flush::Async), &scratch);
     let mut client = RawClient::connect(address(&broker));
@@ -166,7 +166,7 @@ fn a_long_downtime_ends_with_all_that_became_due_at_once_and_in_order() {
 
 #[test]
 fn what_is_wrong_with_a_timer_is_told_by_its_name_and_nothing_is_stored() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("timers-wrong");
     let broker = Turbopump::start(&settings(Flush::Async), &scratch);
     let mut client = RawClient::connect(address(&broker));
@@ -207,7 +207,7 @@ fn what_is_wrong_with_a_timer_is_told_by_its_name_and_nothing_is_stored() {
 
 #[test]
 fn what_is_wrong_with_a_recall_is_told_and_the_message_comes() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("timers-wrong-recalls");
     let broker = Turbopump::start(&settings(Flush::Async), &scratch);
     let mut client = RawClient::connect(address(&broker));
@@ -262,7 +262,7 @@ fn what_is_wrong_with_a_recall_is_told_and_the_message_comes() {
 
 #[test]
 fn without_the_settings_timers_and_recalls_are_refused() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("timers-off");
     let off = Settings { shards: 1, properties: "timerWheelEnable=false\n", ..Settings::standalone() };
     let broker = Turbopump::start(&off, &scratch);
@@ -283,7 +283,7 @@ fn without_the_settings_timers_and_recalls_are_refused() {
 fn retention_removes_no_timer() {
     const MESSAGES: usize = 40;
     const SEGMENT_BYTES: u64 = 4 << 20;
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("timers-retention");
     let properties =
         "recallMessageEnable=true\nmappedFileSizeCommitLog=4194304\nlogBytesMax=33554432\nmaxMessageSize=2097152\n";
@@ -329,7 +329,7 @@ fn retention_removes_no_timer() {
 fn a_million_pending_timers_cost_disk_and_not_memory() {
     const WATCHED: usize = 1000;
     let timers = std::env::var("INTEROP_TIMERS").map_or(1_000_000, |count| count.parse().expect("a number"));
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("timers-million");
     let mut broker = Turbopump::start(&settings(Flush::Async), &scratch);
     let mut client = RawClient::connect(address(&broker));

@@ -177,8 +177,7 @@ fn a_stopped_broker_goes_on_where_it_was() {
     }
 }
 
-/// Two of three disks rot. Messages that lie there, and whose invisible time is over, were given up for lost while the third
-/// replica, which has all of them, could not be asked.
+/// Two of three disks rot while the third replica, which has all of it, cannot be asked: what was popped waits for it.
 #[test]
 fn popped_messages_that_rot_wait_for_the_replica_that_has_them() {
     let total = is_well(|seed| {
@@ -200,8 +199,8 @@ fn popped_messages_that_rot_wait_for_the_replica_that_has_them() {
     assert!(total.mended > SEEDS && total.workload.popped_again > 10 * SEEDS, "{total}");
 }
 
-/// A disk that is slow lets the log take little at a time: what was popped, what became of it, and how far that brought each group
-/// were in the log apart, and a restart between knew half of it.
+/// A disk that is slow lets the log take little at a time, and a process is killed meanwhile: what was popped, what became of it, and
+/// how far that brought each group are known together or not at all.
 #[test]
 fn what_is_popped_while_the_log_is_full_is_known_after_a_restart_or_was_never_given_out() {
     for replicas in [1, REPLICAS] {

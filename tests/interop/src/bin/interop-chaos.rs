@@ -117,7 +117,7 @@ fn end_when_interrupted() {
 }
 
 fn chaos(args: &Args, seed: u64, means: &Means) -> Record {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let (mut random, mut record) = (StdRng::seed_from_u64(seed), Record::default());
     let wanted = |fault: &Fault| args.faults.is_empty() || args.faults.iter().any(|name| name == fault.name());
     let mut faults = Vec::new();

@@ -30,7 +30,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let scale = if args.quick { Scale::QUICK } else { Scale::FULL };
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("limits");
     let mut rows = Vec::new();
     let is_wanted = |part: &str| args.only.as_deref().is_none_or(|only| only == part);

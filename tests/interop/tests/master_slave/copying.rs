@@ -30,7 +30,7 @@ fn refused(answer: &RemotingCommand) -> (ResponseCode, String) {
 
 #[test]
 fn a_slave_has_messages_topics_and_offsets_and_serves_them_when_its_master_is_dead() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("slave-serves");
     let mut pair = MasterSlavePair::start("ASYNC_MASTER", &READS, &scratch);
     let (master, slave) = (pair.address(0), pair.address(1));
@@ -116,7 +116,7 @@ fn tools_show_both(pair: &MasterSlavePair, scratch: &Scratch) {
 /// A stock consumer is sent to the slave by the master, and goes on there when the master is gone.
 #[test]
 fn a_stock_consumer_reads_everything_from_the_slave_of_a_dead_master() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("slave-stock");
     let mut pair = MasterSlavePair::start("ASYNC_MASTER", &READS, &scratch);
     pair.wait_until_registered(0, Some(1));
@@ -154,7 +154,7 @@ fn pulled(pair: &MasterSlavePair) -> u64 {
 /// What a machine's crash does to a master that acknowledges from memory: the slave may have what the master has forgotten.
 #[test]
 fn a_slave_that_has_more_than_a_master_that_forgot_takes_its_end_back() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("slave-parts");
     let mut pair = MasterSlavePair::start("ASYNC_MASTER", &READS, &scratch);
     let (master, slave) = (pair.address(0), pair.address(1));

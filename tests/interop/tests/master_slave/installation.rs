@@ -33,7 +33,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// A pair that has the machine to itself, with a master of that role, and what was sent to it so far. Both keep little; `further`
 /// stands in both configurations too.
 fn start(name: &str, role: &str, further: &[(&str, &str)]) -> (RunLock, Scratch, MasterSlavePair, KeptMessages) {
-    let turn = RunLock::take();
+    let turn = RunLock::beside_another();
     let scratch = Scratch::new(name);
     let pair = MasterSlavePair::start(role, &[&[READS, CACHE, KEPT], further].concat(), &scratch);
     let mut bulk = KeptMessages::new("bulk").of_bytes(BODY_BYTES);

@@ -18,7 +18,7 @@ const READS: (&str, &str) = ("slaveReadEnable", "true");
 
 #[test]
 fn a_promoted_slave_has_all_that_a_sync_master_acknowledged_and_the_old_master_follows_it() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("promotion");
     let mut pair = MasterSlavePair::start("SYNC_MASTER", &[READS], &scratch);
     let (one, other) = (pair.address(0), pair.address(1));
@@ -83,7 +83,7 @@ fn a_promoted_slave_has_all_that_a_sync_master_acknowledged_and_the_old_master_f
 
 #[test]
 fn a_slave_whose_master_lives_is_promoted_only_by_force_and_the_master_steps_down() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("forced");
     let mut pair = MasterSlavePair::start("ASYNC_MASTER", &[READS], &scratch);
     let (one, other) = (pair.address(0), pair.address(1));
@@ -108,7 +108,7 @@ fn a_slave_whose_master_lives_is_promoted_only_by_force_and_the_master_steps_dow
 /// A hung master is as good as dead, until it wakes up: then it must not go on.
 #[test]
 fn a_master_that_hung_while_its_slave_was_promoted_follows_when_it_wakes_up() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("hung-master");
     let mut pair = MasterSlavePair::start("SYNC_MASTER", &[READS], &scratch);
     let (one, other) = (pair.address(0), pair.address(1));

@@ -34,7 +34,7 @@ fn stored(to: &mut RawClient) -> u64 {
 
 #[test]
 fn a_sync_master_says_whether_its_slave_has_the_message() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("sync-master");
     let timeout = SLAVE_TIMEOUT.as_millis().to_string();
     let mut pair = MasterSlavePair::start("SYNC_MASTER", &[("slaveTimeout", &timeout)], &scratch);
@@ -80,7 +80,7 @@ fn a_sync_master_says_whether_its_slave_has_the_message() {
 
 #[test]
 fn a_dead_or_hung_slave_costs_an_async_master_s_writers_nothing() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("async-master");
     let mut pair = MasterSlavePair::start("ASYNC_MASTER", &[], &scratch);
     let mut client = RawClient::connect(pair.address(0));
@@ -106,7 +106,7 @@ fn a_dead_or_hung_slave_costs_an_async_master_s_writers_nothing() {
 
 #[test]
 fn a_consumer_is_refused_by_a_slave_that_is_not_for_reading_and_a_writer_always() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("slave-refuses");
     let pair = MasterSlavePair::start("ASYNC_MASTER", &[], &scratch);
     let mut master = RawClient::connect(pair.address(0));
@@ -125,7 +125,7 @@ fn a_consumer_is_refused_by_a_slave_that_is_not_for_reading_and_a_writer_always(
 /// A stranger on the port for slaves is turned away and changes nothing.
 #[test]
 fn what_is_no_slave_is_refused_at_the_slaves_port() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("slave-port");
     let pair = MasterSlavePair::start("ASYNC_MASTER", &[], &scratch);
     let slaves_port = pair.state(0).slaves_address.parse().expect("an address of this machine");

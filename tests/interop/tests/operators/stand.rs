@@ -27,7 +27,7 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) fn start(name: &str) -> Self {
-        let turn = RunLock::take();
+        let turn = RunLock::beside_another();
         let scratch = Scratch::new(&format!("operators-{name}"));
         let broker = Turbopump::start(&Settings { shards: 1, ..Settings::standalone() }, &scratch);
         wait_until_registered(broker.target());

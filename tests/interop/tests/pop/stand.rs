@@ -32,7 +32,7 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) fn start(name: &str, queues: i32, properties: &'static str) -> Self {
-        let turn = RunLock::take();
+        let turn = RunLock::beside_another();
         let scratch = Scratch::new(&format!("pop-{name}"));
         let broker = Turbopump::start(&Settings { shards: 1, properties, ..Settings::standalone() }, &scratch);
         wait_until_registered(broker.target());

@@ -15,7 +15,7 @@ const BODIES: usize = 60;
 
 #[test]
 fn a_follower_that_was_away_for_long_catches_up_and_counts_again() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-away");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio").set("logCacheBytes", CACHE_BYTES), &scratch);
     let mut bulk = KeptMessages::new("bulk").of_bytes(BODY_BYTES);
@@ -49,7 +49,7 @@ fn a_follower_that_was_away_for_long_catches_up_and_counts_again() {
 
 #[test]
 fn a_node_that_lost_its_disk_gets_everything_from_the_others() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-wiped");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let mut ledger = SendLedger::new("wiped");
@@ -83,7 +83,7 @@ fn a_node_that_lost_its_disk_gets_everything_from_the_others() {
 /// With ASYNC_FLUSH each may have forgotten what it had confirmed, so none may lead unless all have said what they have.
 #[test]
 fn a_group_whose_machines_all_crashed_comes_back_by_itself() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-crashed");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio").shards(2), &scratch);
     let mut ledgers = [SendLedger::new("crashed"), SendLedger::new("crashed-1")];

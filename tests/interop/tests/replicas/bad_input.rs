@@ -30,7 +30,7 @@ const DAMAGED_AT: usize = PREFIX_BYTES + 30;
 
 #[test]
 fn strangers_on_the_replication_port_are_refused_and_logged_once_and_the_group_goes_on() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-strangers");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let leader = group.leader(0);

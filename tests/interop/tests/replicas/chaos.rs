@@ -92,7 +92,7 @@ impl Fault {
 #[test]
 #[ignore = "runs for minutes"]
 fn nothing_acknowledged_is_lost_whatever_happens() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let seconds = number_from("INTEROP_SECONDS").unwrap_or(SECONDS);
     let seed = number_from("INTEROP_SEED").unwrap_or_else(|| {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::from(now.subsec_nanos()) ^ now.as_secs())

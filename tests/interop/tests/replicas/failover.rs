@@ -20,7 +20,7 @@ const ACKNOWLEDGED_MIN: usize = 200;
 
 #[test]
 fn the_death_of_the_leader_loses_nothing_and_another_leads_at_once() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let kills = std::env::var("INTEROP_KILLS").map_or(KILLS, |kills| kills.parse().expect("INTEROP_KILLS is a number"));
     let scratch = Scratch::new("replicas-leader");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
@@ -53,7 +53,7 @@ fn the_death_of_the_leader_loses_nothing_and_another_leads_at_once() {
 
 #[test]
 fn the_death_of_a_follower_fails_no_send() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-follower");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let leader = group.leader(0);

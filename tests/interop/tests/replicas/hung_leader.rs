@@ -22,7 +22,7 @@ const GROUP: &str = "pullers";
 
 #[test]
 fn a_leader_that_stands_still_is_replaced_and_follows_when_it_goes_on() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-hung");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let mut view = group.view();
@@ -71,7 +71,7 @@ fn a_leader_that_stands_still_is_replaced_and_follows_when_it_goes_on() {
 fn a_leader_that_stood_still_tells_no_offset_that_is_out_of_date() {
     const BEFORE: i64 = 10;
     const SINCE: i64 = 90;
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-hung-offsets");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let mut ledger = SendLedger::new("hung-offsets");

@@ -67,7 +67,7 @@ fn wait_until_installed(group: &mut ReplicaGroup, node: usize) {
 
 #[test]
 fn a_node_whose_end_the_others_have_removed_gets_what_they_keep_and_serves_it() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-removed");
     let mut group = ReplicaGroup::start(&settings(), &scratch);
     let (mut bulk, mut ledger) = (KeptMessages::new("bulk").of_bytes(BODY_BYTES), SendLedger::new("removed"));
@@ -115,7 +115,7 @@ fn a_node_whose_end_the_others_have_removed_gets_what_they_keep_and_serves_it() 
 #[test]
 fn a_node_added_to_a_group_that_has_removed_the_beginning_of_its_log_becomes_a_voter_and_remembers_who_the_others_are()
 {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-added-late");
     let mut group = ReplicaGroup::start(&settings(), &scratch);
     let (mut bulk, mut ledger) = (KeptMessages::new("bulk").of_bytes(BODY_BYTES), SendLedger::new("late"));
@@ -152,7 +152,7 @@ fn a_node_added_to_a_group_that_has_removed_the_beginning_of_its_log_becomes_a_v
 
 #[test]
 fn a_bit_that_changed_in_an_old_segment_is_read_rightly_from_follower_and_leader() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-rot");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio").set("logCacheBytes", CACHE_BYTES), &scratch);
     let mut bulk = KeptMessages::new("bulk").of_bytes(BODY_BYTES);

@@ -18,7 +18,7 @@ const UNDER_WAY: usize = 32;
 
 #[test]
 fn without_a_majority_nothing_is_acknowledged_and_with_it_all_goes_on() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-minority");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let mut ledger = SendLedger::new("alone");
@@ -48,7 +48,7 @@ fn without_a_majority_nothing_is_acknowledged_and_with_it_all_goes_on() {
 /// A process crash: the rings in shared memory outlive it.
 #[test]
 fn the_death_of_all_nodes_at_once_loses_nothing() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     for flush in ["ASYNC_FLUSH", "SYNC_FLUSH"] {
         let scratch = Scratch::new(&format!("replicas-all-{flush}"));
         let settings = GroupSettings::new("trio").shards(2).set("flushDiskType", flush);

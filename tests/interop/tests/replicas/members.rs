@@ -26,7 +26,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_group_grows_from_one_to_five_and_shrinks_to_three_under_load_and_starts_again_with_its_old_configuration() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-members");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio").nodes(1).shards(2), &scratch);
     let ledger = under_load(&mut group, "grows", |group| {
@@ -77,7 +77,7 @@ fn a_group_grows_from_one_to_five_and_shrinks_to_three_under_load_and_starts_aga
 
 #[test]
 fn a_node_whose_disk_is_gone_is_replaced_by_another() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-replaced");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let ledger = under_load(&mut group, "replaced", |group| {
@@ -108,7 +108,7 @@ fn a_node_whose_disk_is_gone_is_replaced_by_another() {
 
 #[test]
 fn one_change_at_a_time_and_none_that_makes_no_sense() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-refused");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let nobody = "n7-127.0.0.1:9";

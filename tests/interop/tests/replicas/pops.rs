@@ -22,7 +22,7 @@ const MESSAGES: usize = 300;
 
 #[test]
 fn popped_messages_are_out_done_and_back_whoever_leads() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-pops");
     let mut group = ReplicaGroup::start(&GroupSettings::new(BROKER), &scratch);
     let leader = group.leader(0);

@@ -20,7 +20,7 @@ use crate::LIMIT;
 
 #[test]
 fn stock_clients_send_and_consume_and_all_replicas_get_the_same_log() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-clients");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio").shards(2), &scratch);
     let target = group.target();
@@ -63,7 +63,7 @@ fn cluster_list_shows_leaders_and_slaves(group: &mut ReplicaGroup, scratch: &Scr
 #[test]
 fn what_a_stock_client_wants_later_comes_though_the_leader_dies() {
     const TIMERS: i64 = 40;
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-later");
     let settings = GroupSettings::new("trio")
         .set("recallMessageEnable", "true")
@@ -97,7 +97,7 @@ fn what_a_stock_client_wants_later_comes_though_the_leader_dies() {
 /// With SYNC_FLUSH an acknowledgement waits for stable storage on a majority.
 #[test]
 fn a_group_with_synchronous_flush_serves_a_stock_producer() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-sync");
     let settings = GroupSettings::new("trio").set("flushDiskType", "SYNC_FLUSH");
     let mut group = ReplicaGroup::start(&settings, &scratch);
@@ -109,7 +109,7 @@ fn a_group_with_synchronous_flush_serves_a_stock_producer() {
 /// Followers serve reads, of what is committed.
 #[test]
 fn every_replica_serves_what_the_leader_acknowledged() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-reads");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio"), &scratch);
     let mut ledger = SendLedger::new("read-everywhere");

@@ -26,7 +26,7 @@ const STEP_MS: u64 = 10;
 
 #[test]
 fn timers_come_once_each_in_order_and_never_early_though_leaders_die() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-timers");
     let mut group = ReplicaGroup::start(&GroupSettings::new("trio").set("recallMessageEnable", "true"), &scratch);
     let leader = group.leader(0);

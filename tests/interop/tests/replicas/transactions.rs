@@ -28,7 +28,7 @@ fn to_leader(group: &mut ReplicaGroup) -> RawClient {
 
 #[test]
 fn transactions_survive_the_death_of_the_leader_and_the_next_one_asks() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-transactions");
     let settings = GroupSettings::new("trio")
         .set("transactionTimeOut", "15000")

@@ -20,7 +20,7 @@ const GIVES_UP_SOON_OF_THE_ORIGINAL: &str =
     "transactionTimeOut=1000\ntransactionCheckInterval=8000\ntransactionOpBatchInterval=300\ntransactionCheckMax=3\n";
 
 fn ours(name: &str, properties: &'static str) -> (RunLock, Scratch, Turbopump) {
-    let turn = RunLock::take();
+    let turn = RunLock::beside_another();
     let scratch = Scratch::new(&format!("transactions-{name}"));
     let broker = Turbopump::start(&Settings { properties, ..Settings::standalone() }, &scratch);
     wait_until_registered(broker.target());
@@ -66,7 +66,7 @@ fn java_4_s_transactions_that_nobody_ends_are_given_up() {
 #[test]
 #[ignore = "about the original broker: cargo test -p interop --test transactions -- --ignored"]
 fn the_scenarios_pass_against_an_original_broker() {
-    let _turn = RunLock::take();
+    let _turn = RunLock::beside_another();
     let scratch = Scratch::new("transactions-apache");
     let name_server = ApacheNameServer::start(&scratch);
     let broker = ApacheBroker::start_with("apache", &name_server.address(), OF_THE_ORIGINAL, &scratch);

@@ -29,6 +29,7 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 public final class Run implements AutoCloseable {
     private static final long CLOSE_MS_MAX = 1000;
     private static final int CREATE_TRIES_MAX = 3;
+    private static final long SHUTDOWN_WITHIN_MILLIS = 2000;
 
     public final Options options;
     public final String topic;
@@ -91,6 +92,9 @@ public final class Run implements AutoCloseable {
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setConsumeThreadMin(4);
         consumer.setConsumeThreadMax(4);
+        // A consumer that ends commits what its listener had returned from: without a wait the last messages count as not consumed
+        // where it ends as soon as they have come.
+        consumer.setAwaitTerminationMillisWhenShutdown(SHUTDOWN_WITHIN_MILLIS);
         shutdowns.push(consumer::shutdown);
         return consumer;
     }
