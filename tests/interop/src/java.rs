@@ -92,7 +92,7 @@ pub(crate) fn java(client: JavaClient, home: &Path) -> Command {
     let mut command = Command::new("java");
     command.args(JVM_FLAGS).arg("-cp").arg(client.classpath());
     command.arg(format!("-XX:SharedArchiveFile={}", client.class_archive().display()));
-    command.arg(format!("-Duser.home={}", home.display()));
+    command.arg(format!("-Duser.home={}", home.display())).arg(format!("-Djava.io.tmpdir={}", home.display()));
     command.arg(format!("-Drocketmq.client.localOffsetStoreDir={}", home.display()));
     command.env("HOME", home).env_remove("NAMESRV_ADDR").current_dir(home);
     command

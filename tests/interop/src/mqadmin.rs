@@ -1,10 +1,11 @@
 //! The original `mqadmin`, of the same release as a Java client.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::clients::JavaClient;
 use crate::java;
+use crate::process::Process;
 use crate::scratch::Scratch;
 
 const TRIES_MAX: usize = 3;
@@ -66,10 +67,25 @@ impl Mqadmin {
         printed
     }
 
-    fn run_once(&self, subcommand: &str, arguments: &[&str]) -> Printed {
+    /// Starts one that does not end by itself.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(&self, subcommand: &str, arguments: &[&str]) -> Process {
+        let output = self.home.join(format!("{subcommand}.out"));
+        Process::start(subcommand, &mut self.command(subcommand, arguments), &output)
+    }
+
+    fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
         let mut command = java::java(self.client, &self.home);
         command.env("ROCKETMQ_HOME", &self.home).arg("interop.Tool");
         command.args([subcommand, "-n", &self.name_servers]).args(arguments);
+        command
+    }
+
+    fn run_once(&self, subcommand: &str, arguments: &[&str]) -> Printed {
+        let mut command = self.command(subcommand, arguments);
         let output = command.output();
         let Output { stdout, stderr, .. } = output.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

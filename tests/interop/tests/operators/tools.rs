@@ -91,6 +91,7 @@ impl Attended {
 
     fn is_shown(&self, client: JavaClient, tool: &Mqadmin) {
         let address = self.address.as_str();
+        let producer_group = format!("{GROUP}-producer");
         let printed = tool.run_all(&[
             &["consumerProgress", "-g", GROUP],
             &["consumerProgress"],
@@ -102,8 +103,11 @@ impl Attended {
             &["brokerConsumeStats", "-b", address],
             &["clusterList", "-m"],
             &["brokerStatus", "-b", address],
+            &["consumerConnection", "-g", GROUP],
+            &["producerConnection", "-g", &producer_group, "-t", TOPIC],
         ]);
-        let [progress, all, status, running, producers, units, stats, consume_stats, today, runtime] = &printed[..]
+        let [progress, all, status, running, producers, units, stats, consume_stats, today, runtime, members, producer] =
+            &printed[..]
         else {
             panic!("{printed:?}")
         };
@@ -124,7 +128,7 @@ impl Attended {
         for part in ["#Consumer Properties#", "#Consumer Subscription#", TOPIC] {
             assert!(running.out.contains(part), "{part} of the consumer's own words: {running:?}");
         }
-        assert!(producers.out.contains(&format!("producer group ({GROUP}-producer)")), "{client:?} {producers:?}");
+        assert!(producers.out.contains(&format!("producer group ({producer_group})")), "{client:?} {producers:?}");
         assert!(units.out.contains("max: 5, min: 0") && units.out.contains("tagsCode=0"), "{units:?}");
         assert_eq!(units.out.matches("physicSize=221").count(), 2, "{units:?}");
         let of_group = rows_of_topic(stats).into_iter().find(|row| row[1..3] == [GROUP, "0"]);
@@ -146,6 +150,11 @@ impl Attended {
         queues.retain(|row| row[1] == GROUP);
         assert_eq!(queues.len(), 2, "{consume_stats:?}");
         assert_eq!(queues[0][1..7], [GROUP, "turbopump", "0", "5", "5", "0"], "{consume_stats:?}");
+        for fact in [self.client_id.as_str(), TOPIC, "ConsumeType: CONSUME_PASSIVELY", "MessageModel: CLUSTERING"] {
+            assert!(members.out.contains(fact), "{fact}: {members:?}");
+        }
+        assert_eq!(producer.rows().len(), 1, "{producer:?}");
+        assert!(producer.out.contains("JAVA") && producer.out.contains("127.0.0.1:"), "{producer:?}");
         assert!(printed.iter().all(|printed| !printed.err.contains("Exception")), "{printed:?}");
     }
 
