@@ -119,7 +119,12 @@ impl<E: Env> Shard<E> {
 
     /// Another node says whether its disk has room.
     pub(super) fn note_room(&self, replica: &Replica, node: u64, has_room: bool) {
-        replica.handing_over.room.borrow_mut().said(node, has_room, replica.ticks.get());
+        let state = &replica.handing_over;
+        let has_room_again = state.room.borrow_mut().said(node, has_room, replica.ticks.get());
+        if has_room_again && state.lead_from.get().is_some_and(|(from, _)| from == node) {
+            // It may have given its lead for want of room, not because it ends, and can have it back. One that ends gives it again.
+            state.lead_from.set(None);
+        }
     }
 
     /// Gives the lead to a node that has room, where this one has none.

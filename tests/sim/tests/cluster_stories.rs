@@ -139,3 +139,21 @@ fn a_leader_whose_disk_is_full_leaves_the_lead_to_one_that_has_room() {
         calm.acknowledged
     );
 }
+
+/// The lead comes back once there is room, though the node had given it away itself.
+#[test]
+fn a_leader_whose_disk_was_full_leads_again_when_there_is_room() {
+    let leaders = |lasts_full: u64| {
+        let total = is_well(|seed| {
+            let full = ClusterFault::FullDisk { node: 0, room: 16 << 10, lasts: ms(lasts_full) };
+            let faults = vec![(ms(14_000), full)];
+            RunPlan { faults, lasts: ms(44_000), ..RunPlan::calm_group(seed, REPLICAS, flush_of(seed)) }
+        });
+        total.leaders
+    };
+    let (calm, full) = (leaders(1), leaders(8_000));
+    assert!(
+        full >= calm + 2 * SEEDS,
+        "{full} leaders with a disk that was full, {calm} without: one more and back, {SEEDS} times"
+    );
+}

@@ -22,9 +22,10 @@ pub(crate) struct RoomWatch {
 }
 
 impl RoomWatch {
-    /// A node says whether it has room.
-    pub(crate) fn said(&mut self, node: u64, has_room: bool, now: u64) {
-        self.said.insert(node, (has_room, now));
+    /// A node says whether it has room. True: it has some again, after it had none.
+    pub(crate) fn said(&mut self, node: u64, has_room: bool, now: u64) -> bool {
+        let before = self.said.insert(node, (has_room, now));
+        has_room && before.is_some_and(|(had_room, _)| !had_room)
     }
 
     /// Whether a node has room, as it said a moment ago.
@@ -82,12 +83,14 @@ mod tests {
     fn only_a_node_that_said_so_a_moment_ago_has_room() {
         let mut watch = RoomWatch::default();
         assert!(!watch.has_room(2, 1000), "it has said nothing");
-        watch.said(2, true, 1000);
-        watch.said(3, false, 1000);
+        assert!(!watch.said(2, true, 1000), "it never had none");
+        assert!(!watch.said(3, false, 1000));
         assert!(watch.has_room(2, 1000 + SAID_TICKS));
         assert!(!watch.has_room(2, 1001 + SAID_TICKS));
         assert!(!watch.has_room(3, 1000));
-        watch.said(2, false, 1100);
+        assert!(!watch.said(2, false, 1100));
         assert!(!watch.has_room(2, 1100));
+        assert!(watch.said(2, true, 1200), "it has room again");
+        assert!(!watch.said(2, true, 1300), "and still");
     }
 }
