@@ -146,7 +146,7 @@ impl<E: Env> Shard<E> {
             ReplicaMessage::Forward(forward) => self.take_forward(replica, node, &forward),
             ReplicaMessage::Forwarded(answer) => self.take_forwarded(replica, node, &answer),
             ReplicaMessage::LogEnd(end) => {
-                self.note_room(replica, node, end.has_room);
+                replica.handing_over.heard(node, end.takes_lead, replica.ticks.get());
                 self.ask_for_members(replica, node);
                 let report = PeerReport {
                     from: node,
@@ -215,12 +215,10 @@ impl<E: Env> Shard<E> {
             tracing::debug!(shard = self.identity.broker_name, "a lead was not taken over: this process is to end");
             return Ok(());
         }
-        let (from, kind) = (step.message.from, step.message.get_msg_type());
-        replica.watch.history.heard(from);
+        replica.watch.history.heard(step.message.from);
         let stepped = replica.group.borrow_mut().step(step.message.into_owned(), raw.infos());
         match stepped {
             Ok(()) => {
-                self.note_lead_from(replica, from, kind);
                 self.drive(replica, &raw);
                 Ok(())
             }
@@ -243,7 +241,7 @@ impl<E: Env> Shard<E> {
         let report = replica.group.borrow().report_to(node);
         let PeerReport { life, answers, current_term, end, is_trusted, knows_terms, last_change, lets_in, .. } = report;
         let EntryId { term, index } = end;
-        let has_room = self.has_room();
+        let takes_lead = self.has_room() && !replica.handing_over.leaves();
         let report = ReplicaMessage::LogEnd(LogEnd {
             life,
             answers,
@@ -254,7 +252,7 @@ impl<E: Env> Shard<E> {
             is_trusted,
             knows_terms,
             lets_in,
-            has_room,
+            takes_lead,
         });
         replica.links.borrow_mut().send(node, class, &report, &self.outbox);
     }

@@ -9,6 +9,7 @@ mod linger;
 mod move_back;
 mod room;
 mod successor;
+mod takers;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,6 +23,7 @@ pub(super) use self::move_back::BEHIND_BYTES_MAX;
 use self::move_back::MoveBack;
 use self::room::RoomWatch;
 use self::successor::successor;
+use self::takers::LeadTakers;
 use super::replica::{Phase, Replica};
 use super::wire::ConnectionClass;
 use crate::config::replication::RaftTiming;
@@ -45,16 +47,25 @@ pub(crate) struct HandingOver {
     /// Its process is to end.
     leaves: Cell<bool>,
     is_under_way: Cell<bool>,
-    /// The node that handed its lead to this one, and which process of it: that may be about to end.
-    lead_from: Cell<Option<(u64, u64)>>,
     move_back: Cell<MoveBack>,
     room: RefCell<RoomWatch>,
+    takers: RefCell<LeadTakers>,
 }
 
 impl HandingOver {
     /// Whether the replica takes a lead that is handed to it.
     pub(super) fn takes(&self, message: &Message) -> bool {
         message.get_msg_type() != MessageType::MsgTimeoutNow || !self.leaves.get()
+    }
+
+    /// Whether its process is to end.
+    pub(super) fn leaves(&self) -> bool {
+        self.leaves.get()
+    }
+
+    /// Another node says whether a lead may go to it.
+    pub(super) fn heard(&self, node: u64, takes_lead: bool, now: u64) {
+        self.takers.borrow_mut().said(node, takes_lead, now);
     }
 }
 
@@ -117,16 +128,6 @@ impl<E: Env> Shard<E> {
         !self.disk_is_full.get() && !self.store.log().failed_next_segment()
     }
 
-    /// Another node says whether its disk has room.
-    pub(super) fn note_room(&self, replica: &Replica, node: u64, has_room: bool) {
-        let state = &replica.handing_over;
-        let has_room_again = state.room.borrow_mut().said(node, has_room, replica.ticks.get());
-        if has_room_again && state.lead_from.get().is_some_and(|(from, _)| from == node) {
-            // It may have given its lead for want of room, not because it ends, and can have it back. One that ends gives it again.
-            state.lead_from.set(None);
-        }
-    }
-
     /// Gives the lead to a node that has room, where this one has none.
     fn tend_room(self: &Rc<Self>, replica: &Replica) {
         let (state, now) = (&replica.handing_over, replica.ticks.get());
@@ -136,7 +137,7 @@ impl<E: Env> Shard<E> {
             return;
         }
         let mut progress = replica.group.borrow().progress();
-        progress.retain(|peer| state.room.borrow().has_room(peer.id, now));
+        progress.retain(|peer| state.takers.borrow().has(peer.id, now));
         // Where nobody has room, sends are refused here as anywhere.
         if let Some(node) = successor(&progress, &[]) {
             let shard = self.clone();
@@ -167,14 +168,6 @@ impl<E: Env> Shard<E> {
         !serves && led.is_some_and(|led| replica.ticks.get() - led < SILENT_TICKS)
     }
 
-    /// A message that was taken may have handed this replica a lead.
-    pub(super) fn note_lead_from(&self, replica: &Replica, node: u64, kind: MessageType) {
-        if kind == MessageType::MsgTimeoutNow {
-            let run = replica.links.borrow().run_of(node);
-            replica.handing_over.lead_from.set(run.map(|run| (node, run)));
-        }
-    }
-
     /// The node that should lead this shard, if it is another one.
     fn preferred_elsewhere(&self, replica: &Replica) -> Option<u64> {
         let raft = self.config.replication.raft()?;
@@ -189,16 +182,14 @@ impl<E: Env> Shard<E> {
         let group = replica.group.borrow();
         let Some(peer) = group.progress().into_iter().find(|peer| peer.id == node) else { return false };
         let links = replica.links.borrow();
-        let gave_its_lead =
-            links.run_of(node).is_none_or(|run| replica.handing_over.lead_from.get() == Some((node, run)));
         let behind_bytes = match group.entry(peer.matched) {
             _ if peer.matched == group.end().index => Some(0),
             Some(entry) => Some(self.store.log().end().position - entry.position - u64::from(entry.bytes)),
             None => None,
         };
-        let is_there = peer.is_active && links.is_up(node, ConnectionClass::Log) && !gave_its_lead;
-        let has_room = replica.handing_over.room.borrow().has_room(node, replica.ticks.get());
-        let can_lead = !peer.is_catching_up && !peer.is_learner && has_room;
+        let is_there = peer.is_active && links.is_up(node, ConnectionClass::Log);
+        let takes_lead = replica.handing_over.takers.borrow().has(node, replica.ticks.get());
+        let can_lead = !peer.is_catching_up && !peer.is_learner && takes_lead;
         is_there && can_lead && behind_bytes.is_some_and(|bytes| bytes <= BEHIND_BYTES_MAX)
     }
 

@@ -498,16 +498,6 @@ impl Links {
         matches!(channel, Some(Channel::Up(_)))
     }
 
-    /// Which process of a node is connected: the number it drew when it started.
-    pub(crate) fn run_of(&self, node: u64) -> Option<u64> {
-        let member = self.members.get(&node)?;
-        let up = member.channels.iter().find_map(|channel| match channel {
-            Channel::Up(connection) => Some(connection),
-            _ => None,
-        });
-        self.connections.get(up?).map(|known| known.run)
-    }
-
     /// The other nodes.
     pub(crate) fn nodes(&self) -> Vec<u64> {
         self.members.keys().copied().collect()

@@ -140,20 +140,27 @@ fn a_leader_whose_disk_is_full_leaves_the_lead_to_one_that_has_room() {
     );
 }
 
-/// The lead comes back once there is room, though the node had given it away itself.
+/// The lead comes back once there is room, though the node had given it away itself: also where its disk was full for less
+/// time than lies between two reports, so that nobody heard of it.
 #[test]
 fn a_leader_whose_disk_was_full_leads_again_when_there_is_room() {
-    let leaders = |lasts_full: u64| {
-        let total = is_well(|seed| {
+    let told = |lasts_full: u64| {
+        is_well(|seed| {
             let full = ClusterFault::FullDisk { node: 0, room: 16 << 10, lasts: ms(lasts_full) };
             let faults = vec![(ms(14_000), full)];
             RunPlan { faults, lasts: ms(44_000), ..RunPlan::calm_group(seed, REPLICAS, flush_of(seed)) }
-        });
-        total.leaders
+        })
     };
-    let (calm, full) = (leaders(1), leaders(8_000));
-    assert!(
-        full >= calm + 2 * SEEDS,
-        "{full} leaders with a disk that was full, {calm} without: one more and back, {SEEDS} times"
-    );
+    let calm = told(1);
+    assert_eq!(calm.led_by_first, SEEDS, "{calm}");
+    // A segment fills up, and somebody asks for the next one, only so often.
+    for (lasts_full, moves_at_least) in [(2_300, 3), (8_000, SEEDS)] {
+        let full = told(lasts_full);
+        let leaders = (full.leaders, calm.leaders);
+        assert!(
+            leaders.0 >= leaders.1 + 2 * moves_at_least,
+            "{lasts_full} ms full: {leaders:?} leaders with and without, one more and back {moves_at_least} times"
+        );
+        assert_eq!(full.led_by_first, SEEDS, "{lasts_full} ms full: all leads are back: {full}");
+    }
 }

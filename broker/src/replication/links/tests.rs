@@ -16,7 +16,7 @@ const REPORT: ReplicaMessage<'static> = ReplicaMessage::LogEnd(LogEnd {
     is_trusted: true,
     knows_terms: true,
     lets_in: false,
-    has_room: true,
+    takes_lead: true,
 });
 
 /// One node with its connections; what it sends waits to be carried.

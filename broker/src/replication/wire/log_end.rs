@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! life u64 | answers u64 | current term u64 | term u64 | index u64 | last change u64
-//! | is trusted u8 | knows terms u8 | lets in u8 | has room u8
+//! | is trusted u8 | knows terms u8 | lets in u8 | takes lead u8
 //! ```
 
 use super::error::WireError;
@@ -29,8 +29,8 @@ pub struct LogEnd {
     pub knows_terms: bool,
     /// Whether the sender, a leader, lets the receiver in.
     pub lets_in: bool,
-    /// Whether its disk has room for more.
-    pub has_room: bool,
+    /// Whether a lead may go to the sender: its disk has room, and its process is not about to end.
+    pub takes_lead: bool,
 }
 
 impl LogEnd {
@@ -45,7 +45,7 @@ impl LogEnd {
             is_trusted: fields.bool("is trusted")?,
             knows_terms: fields.bool("knows terms")?,
             lets_in: fields.bool("lets in")?,
-            has_room: fields.bool("has room")?,
+            takes_lead: fields.bool("takes lead")?,
         })
     }
 
@@ -57,6 +57,6 @@ impl LogEnd {
         fields.bool(self.is_trusted);
         fields.bool(self.knows_terms);
         fields.bool(self.lets_in);
-        fields.bool(self.has_room);
+        fields.bool(self.takes_lead);
     }
 }

@@ -60,7 +60,7 @@ impl Parts {
                 is_trusted: self.choice,
                 knows_terms: !self.choice,
                 lets_in: self.choice,
-                has_room: !self.choice,
+                takes_lead: !self.choice,
             }),
             ReplicaMessage::Pull(Pull {
                 round: f,

@@ -68,6 +68,8 @@ pub struct ClusterSummary {
     pub longest_recovery: Duration,
     /// Entries that groups of replicas committed.
     pub entries: u64,
+    /// Groups that were led by their first node when everything was over: there leads belong.
+    pub led_by_first: u64,
     /// Bytes of the log of one replica that were compared with the others' when everything was over.
     pub compared: u64,
     /// Disks on which bits were flipped.
@@ -138,6 +140,7 @@ impl Total for ClusterSummary {
         self.longest_recovery = self.longest_recovery.max(other.longest_recovery);
         self.entries += other.entries;
         self.leaders += other.leaders;
+        self.led_by_first += other.led_by_first;
         self.member_changes += other.member_changes;
         self.compared += other.compared;
         self.rotten_disks += other.rotten_disks;

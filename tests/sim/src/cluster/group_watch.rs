@@ -44,6 +44,9 @@ struct Seen {
     committed: usize,
     /// How often it may have forgotten something.
     times_forgot: u32,
+    /// Up to where it said, with a damaged disk, that it keeps its log; by the term of the log's last entry. Where the damage
+    /// lies, nobody can look; they are a minority, and only they know.
+    said_kept: BTreeMap<u64, u64>,
 }
 
 impl Seen {
@@ -52,6 +55,11 @@ impl Seen {
         if self.voters[0] != now {
             self.voters = [now, self.voters[0]];
         }
+    }
+
+    /// Whether it said, with a damaged disk, that it keeps this: its log was that of a leader who had it.
+    fn said_to_keep(&self, entry: &Entry) -> bool {
+        self.said_kept.range(entry.term..).any(|(_, kept)| *kept >= entry.end)
     }
 
     /// Whether these were enough for the members that the replica knew, or for those before: it may have called something
@@ -74,9 +82,6 @@ pub struct GroupWatch {
     held: HashMap<(usize, u32), u32>,
     /// What is committed, by index, from 1.
     committed: Vec<Entry>,
-    /// Replicas whose disk is damaged, a bit each. What they say they keep is taken for kept: they are a minority, and
-    /// where the damage lies only they can know.
-    damaged: u32,
 }
 
 impl GroupWatch {
@@ -91,7 +96,6 @@ impl GroupWatch {
             seen: (0..replicas).map(|_| Seen::default()).collect(),
             held: HashMap::new(),
             committed: Vec::new(),
-            damaged: 0,
         }
     }
 
@@ -101,7 +105,6 @@ impl GroupWatch {
     pub fn look<M: Machine>(&mut self, nodes: &[&Node<M>]) -> Result<(), Violation> {
         self.forget_forgiven();
         let mut changed = Vec::new();
-        self.damaged = bits(nodes.iter().map(|node| node.is_damaged()));
         for (number, node) in nodes.iter().enumerate() {
             let Some(view) = node.process().and_then(|process| process.shard().replica_view()) else { continue };
             self.oracle.borrow_mut().leads(node.life(), view.is_leader.then_some(view.term));
@@ -155,6 +158,10 @@ impl GroupWatch {
         let kept_before = (seen.life != node.life()).then_some(seen.kept);
         if kept_before.is_some() {
             seen.committed = 0;
+        }
+        if node.is_damaged() {
+            let said = seen.said_kept.entry(view.end.term).or_default();
+            *said = view.kept.max(*said);
         }
         let may_forget = seen.times_forgot != node.times_forgot() || node.is_damaged();
         seen.times_forgot = node.times_forgot();
@@ -243,7 +250,8 @@ impl GroupWatch {
                 })?,
                 None => {
                     let holders = self.held.get(&(at, entry.crc)).copied().unwrap_or_default();
-                    if !self.seen[number].is_majority(u64::from(holders | self.damaged)) {
+                    let holders = holders | bits(self.seen.iter().map(|seen| seen.said_to_keep(entry)));
+                    if !self.seen[number].is_majority(u64::from(holders)) {
                         let views: Vec<_> = self.seen.iter().map(|seen| (seen.kept, seen.view)).collect();
                         return Err(Violation(format!(
                             "node {number} calls entry {} committed, {entry:?}; it was kept by {holders:#b} only: {views:#?}",

@@ -81,6 +81,7 @@ fn run_on<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<ClusterSumm
     let views: Vec<ReplicaView> = run.views().into_iter().flatten().collect();
     let (installations, mended) =
         views.iter().fold((0, 0), |sum, view| (sum.0 + view.installations, sum.1 + view.mended));
+    let led_by_first = views.iter().filter(|view| view.is_leader && view.node == 1).count() as u64;
     let workload = run.workload();
     let (entries, leaders) =
         run.watch.as_ref().map_or((0, 0), |watch| (watch.borrow().committed() as u64, watch.borrow().leaders() as u64));
@@ -94,7 +95,7 @@ fn run_on<M: Machine + Clone>(plan: RunPlan, hardware: &M) -> Result<ClusterSumm
     let (audited, compared, longest_recovery) = (run.audited, run.compared, run.recovery);
     let member_changes = run.member_changes.get();
     let ran = ClusterSummary { audited, compared, longest_recovery, member_changes, ..run.cluster.summary() };
-    Ok(ClusterSummary { workload, entries, leaders, installations, mended, ..ran })
+    Ok(ClusterSummary { workload, entries, leaders, led_by_first, installations, mended, ..ran })
 }
 
 /// One run on its way.
