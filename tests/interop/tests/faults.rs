@@ -42,7 +42,7 @@ fn survives(name: &str, shards: u16, faults: &[Fault]) -> Vec<Outcome> {
     for fault in faults {
         match fault.possible(&means) {
             Ok(()) => {
-                let outcome = run(&mut group, *fault, Patience::Application, fault.name(), &mut random, &scratch);
+                let outcome = run(&mut group, *fault, Patience::Application, fault.name(), &[], &mut random, &scratch);
                 println!("{outcome:?}");
                 outcomes.push(outcome);
             }

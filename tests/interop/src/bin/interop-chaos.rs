@@ -47,6 +47,10 @@ struct Args {
     /// Only these faults.
     #[arg(long, value_name = "FAULT,…", value_delimiter = ',')]
     faults: Vec<String>,
+    /// The producer gives each attempt of a send so long, in ms, and keeps away from a broker that did not answer
+    /// (sendMsgMaxTimeoutPerRequest and sendLatencyFaultEnable of the 5.x client). Default: as the client does by itself.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..3000))]
+    attempt_ms: Option<u16>,
     /// Also write the table into this file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -89,7 +93,7 @@ fn main() -> ExitCode {
     }
     means.missing().iter().for_each(|line| println!("{line}"));
     let record = chaos(&args, seed, &means);
-    let text = report(&record, seed, args.seconds);
+    let text = report(&record, seed, &args);
     println!("\n{text}");
     if let Some(out) = &args.out
         && let Err(error) = fs::write(out, &text)
@@ -128,12 +132,13 @@ fn chaos(args: &Args, seed: u64, means: &Means) -> Record {
         }
     }
     let end = Instant::now() + Duration::from_secs(args.seconds);
+    let course = Course { faults, means, attempt_ms: args.attempt_ms.map(|ms| ms.to_string()), end };
     let mut session = 0;
-    while Instant::now() + ROUND < end && record.failure.is_none() && !faults.is_empty() {
+    while Instant::now() + ROUND < end && record.failure.is_none() && !course.faults.is_empty() {
         let groups = args.groups.unwrap_or(if session % 2 == 0 { 1 } else { 3 });
         let outcomes = AssertUnwindSafe(&mut record.outcomes);
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            one_group(groups, session, &faults, means, end, &mut random, outcomes.0);
+            one_group(&course, groups, session, &mut random, outcomes.0);
         }));
         if let Err(panic) = ended {
             let text = panic.downcast_ref::<String>().cloned();
@@ -143,23 +148,24 @@ fn chaos(args: &Args, seed: u64, means: &Means) -> Record {
         session += 1;
     }
     let reached = |fault: &Fault| record.outcomes.iter().any(|outcome| outcome.fault == *fault);
-    let missed: Vec<Fault> = faults.iter().filter(|fault| !reached(fault)).copied().collect();
+    let missed: Vec<Fault> = course.faults.iter().filter(|fault| !reached(fault)).copied().collect();
     record.not_run.extend(missed.into_iter().map(|fault| (fault, "The time was over before.".to_owned())));
     record
 }
 
-/// Starts nodes and lets every fault happen to them, in an order of its own.
-fn one_group(
-    groups: u16,
-    session: usize,
-    faults: &[Fault],
-    means: &Means,
+/// What happens to every group of nodes.
+struct Course<'a> {
+    faults: Vec<Fault>,
+    means: &'a Means,
+    attempt_ms: Option<String>,
     end: Instant,
-    random: &mut StdRng,
-    outcomes: &mut Vec<Outcome>,
-) {
+}
+
+/// Starts nodes and lets every fault happen to them, in an order of its own.
+fn one_group(course: &Course<'_>, groups: u16, session: usize, random: &mut StdRng, outcomes: &mut Vec<Outcome>) {
+    let means = course.means;
     let flush = if random.random_range(0..3) == 0 { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
-    let mut faults = faults.to_vec();
+    let mut faults = course.faults.clone();
     for last in (1..faults.len()).rev() {
         faults.swap(last, random.random_range(0..=last));
     }
@@ -175,13 +181,14 @@ fn one_group(
         settings = settings.on_disks(DISK_BYTES);
     }
     let mut group = ReplicaGroup::start(&settings, &scratch);
+    let options: Vec<_> = course.attempt_ms.as_deref().map(|ms| ("attempt-ms", ms)).into_iter().collect();
     for (number, fault) in faults.into_iter().enumerate() {
-        if Instant::now() + ROUND > end {
+        if Instant::now() + ROUND > course.end {
             break;
         }
         println!("\n{} …", fault.title());
         let name = format!("{session}-{number}-{}", fault.name());
-        let outcome = run(&mut group, fault, Patience::EveryGroup, &name, random, &scratch);
+        let outcome = run(&mut group, fault, Patience::EveryGroup, &name, &options, random, &scratch);
         println!("{}", summary(&outcome));
         outcomes.push(outcome);
     }
@@ -199,13 +206,28 @@ fn summary(outcome: &Outcome) -> String {
     )
 }
 
-fn report(record: &Record, seed: u64, seconds: u64) -> String {
+/// The options that make the same faults happen again, as `make chaos` takes them.
+fn options(args: &Args) -> String {
+    let groups = args.groups.map(|groups| format!("--groups {groups}"));
+    let faults = (!args.faults.is_empty()).then(|| format!("--faults {}", args.faults.join(",")));
+    let attempt_ms = args.attempt_ms.map(|ms| format!("--attempt-ms {ms}"));
+    let loopback = args.loopback.then(|| "--loopback".to_owned());
+    let all: Vec<String> = [groups, faults, attempt_ms, loopback].into_iter().flatten().collect();
+    if all.is_empty() { String::new() } else { format!(" ARGS='{}'", all.join(" ")) }
+}
+
+fn report(record: &Record, seed: u64, args: &Args) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);
+    let settings = args.attempt_ms.map_or_else(
+        || "at default settings".to_owned(),
+        |ms| format!("at default settings but for sendMsgMaxTimeoutPerRequest={ms} and sendLatencyFaultEnable"),
+    );
+    let (seconds, options) = (args.seconds, options(args));
     let mut text = format!(
         "# Faults as clients see them\n\nThree nodes on one machine of {cores} cores (Linux {}), a stock Java producer (4 threads, each a \
-         send after the other with 1 ms between) and a stock consumer at default settings: they ask for routes every 30 s. Made by `make chaos \
-         SECONDS={seconds} SEED={seed}`. After each fault every acknowledged message was found where its acknowledgement said, in order, and \
+         send after the other with 1 ms between) and a stock consumer {settings}: they ask for routes every 30 s. Made by `make chaos \
+         SECONDS={seconds} SEED={seed}{options}`. After each fault every acknowledged message was found where its acknowledgement said, in order, and \
          was consumed.\n\n{}",
         kernel.trim(),
         render(&record.outcomes, &record.not_run)

@@ -83,7 +83,7 @@ struct Scene<'a> {
     died_ms: Option<u64>,
 }
 
-/// Lets it happen. `name` is the round's own among all of its group.
+/// Lets it happen. `name` is the round's own among all of its group, `options` are further ones of the clients' scenarios.
 ///
 /// # Panics
 /// When something acknowledged is lost or out of order, or the group does not come back by itself.
@@ -93,6 +93,7 @@ pub fn run(
     fault: Fault,
     patience: Patience,
     name: &str,
+    options: &[(&str, &str)],
     random: &mut StdRng,
     scratch: &Scratch,
 ) -> Outcome {
@@ -102,7 +103,8 @@ pub fn run(
         group.wait_until_balanced();
     }
     let target = group.target();
-    let mut clients = WorkingClients::start(&target, name, &[("pause-ms", PAUSE_MS)], scratch);
+    let options = [&[("pause-ms", PAUSE_MS)], options].concat();
+    let mut clients = WorkingClients::start(&target, name, &options, scratch);
     clients.expect_acknowledged(ACKNOWLEDGED_MIN);
     introduce_probes(group);
     if fault.forgets() {

@@ -18,6 +18,7 @@ import org.apache.rocketmq.client.producer.SendStatus;
  * Each acknowledged message is a line {@code key queueId queueOffset brokerName milliseconds} of {@code --ack-file}, written before its
  * thread's next send. Each send that the application saw fail is a line {@code milliseconds tookMilliseconds cause} of
  * a file beside it whose name ends in {@code .failed}. {@code --poll-ms}: how often routes are asked for. {@code --pause-ms}: between a thread's sends.
+ * {@code --attempt-ms}: how long one attempt of a send may take, and brokers that did not answer are kept away from.
  */
 public final class CrashProducer {
     /** After a failed send, so that a broker that is down is not asked in a tight loop. */
@@ -46,6 +47,10 @@ public final class CrashProducer {
         run.pollRoutesEvery(run.options.number("poll-ms", 0));
         run.createTopic(4);
         DefaultMQProducer producer = run.producer();
+        int attemptMs = run.options.number("attempt-ms", 0);
+        if (attemptMs > 0) {
+            limitAttempts(producer, attemptMs);
+        }
         Thread[] threads = new Thread[run.options.number("threads", 4)];
         for (int i = 0; i < threads.length; i++) {
             int thread = i;
@@ -64,6 +69,12 @@ public final class CrashProducer {
         failures.close();
         Expect.that(ok.get() > 0, "some acknowledged messages", ok);
         return "acknowledged " + ok + " failed " + failed;
+    }
+
+    /** What an application sets for hosts that swallow what they are sent; only 5.x can limit an attempt. */
+    private static void limitAttempts(DefaultMQProducer producer, int attemptMs) throws ReflectiveOperationException {
+        DefaultMQProducer.class.getMethod("setSendMsgMaxTimeoutPerRequest", int.class).invoke(producer, attemptMs);
+        producer.setSendLatencyFaultEnable(true);
     }
 
     private void send(DefaultMQProducer producer, int thread) {
