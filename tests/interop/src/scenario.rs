@@ -28,6 +28,14 @@ impl Running {
         self.process.say("stop");
     }
 
+    /// Waits for a line of output that contains `text`.
+    ///
+    /// # Panics
+    /// When the scenario ends first, or `limit` passes.
+    pub fn wait_for_line(&mut self, text: &str, limit: Duration) {
+        self.process.wait_for_line(text, limit);
+    }
+
     /// Fails early with its output when the scenario is over that should not be.
     ///
     /// # Panics

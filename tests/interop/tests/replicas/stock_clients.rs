@@ -5,16 +5,12 @@ use std::thread;
 use interop::clients::JavaClient;
 use interop::log_copies::expect_identical;
 use interop::mqadmin::Mqadmin;
-use interop::raw_client::RawClient;
 use interop::replica_group::{GroupSettings, ReplicaGroup};
 use interop::run_lock::RunLock;
 use interop::scratch::Scratch;
 use interop::send_ledger::SendLedger;
 use interop::until::until;
 use interop::{go, java};
-use protocol::body::TimerMetrics;
-use protocol::code::RequestCode;
-use protocol::command::RemotingCommand;
 
 use crate::LIMIT;
 
@@ -62,7 +58,6 @@ fn cluster_list_shows_leaders_and_slaves(group: &mut ReplicaGroup, scratch: &Scr
 /// Half messages and timers that one leader stored end, and come, at the next.
 #[test]
 fn what_a_stock_client_wants_later_comes_though_the_leader_dies() {
-    const TIMERS: i64 = 40;
     let _turn = RunLock::alone();
     let scratch = Scratch::new("replicas-later");
     let settings = GroupSettings::new("trio")
@@ -74,16 +69,7 @@ fn what_a_stock_client_wants_later_comes_though_the_leader_dies() {
     let mut client =
         java::start(JavaClient::V5, "across-failover", &group.target(), "later", &[], java::LIMIT, &scratch);
     let old = group.leader(0);
-    let mut asker = RawClient::connect(group.node(old).address(0));
-    until("all timers to be stored", LIMIT, || {
-        client.expect_running();
-        let answer = asker.ask(RemotingCommand::request(RequestCode::GET_TIMER_METRICS.0, 0));
-        let metrics = TimerMetrics::decode(&answer.body).expect("counts");
-        match metrics.timing_count.values().map(|count| count.count).sum() {
-            TIMERS => Ok(()),
-            count => Err(format!("{count} of {TIMERS}")),
-        }
-    });
+    client.wait_for_line("all is stored", LIMIT);
     group.node(old).kill_nine();
     group.leader_but(old, 0);
     client.ask_to_stop();

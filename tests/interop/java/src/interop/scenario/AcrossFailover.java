@@ -21,7 +21,7 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /**
  * Half messages and timers that are stored by one broker and end, or come, at the next: whoever runs this kills the first
- * once all timers are stored, and then says so with a line on stdin. Until then the producer does not know how its transactions end.
+ * once a line of output says that all is stored, and then says so with a line on stdin. Until then the producer does not know how its transactions end.
  */
 public final class AcrossFailover {
     private static final int HALVES = 30;
@@ -78,6 +78,7 @@ public final class AcrossFailover {
                 producer.getClass().getMethod("recallMessage", String.class, String.class).invoke(producer, run.topic, handle);
             }
         }
+        System.out.println("all is stored");
         StopLine.thenRun(() -> listener.isDecided = true);
         Await.until("the death of the leader", WITHIN_SECONDS, () -> listener.isDecided, () -> "nobody said so");
         long told = System.currentTimeMillis();
