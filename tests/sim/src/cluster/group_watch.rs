@@ -57,7 +57,8 @@ impl Seen {
         }
     }
 
-    /// Whether it said, with a damaged disk, that it keeps this: its log was that of a leader who had it.
+    /// Whether it said, with a damaged disk, that it keeps this, as far as place and term tell: its log reached further, in this
+    /// term or a later one.
     fn said_to_keep(&self, entry: &Entry) -> bool {
         self.said_kept.range(entry.term..).any(|(_, kept)| *kept >= entry.end)
     }
